@@ -1,0 +1,1 @@
+"""Where frames and sound leave: sockets, page, camera, file."""
