@@ -1,0 +1,368 @@
+"""A dataclass per message of protocol version 1; `bridge/PROTOCOL.md` describes them for any language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+PROTOCOL_VERSION = 1
+STATES = ("speaking", "listening", "idle")
+AUDIO_FORMATS = ("s16", "f32")
+MAX_ID_CHARS = 64
+MAX_TEXT_CHARS = 512
+
+
+def _bounded(low: float, high: float, **extra: Any) -> Any:
+    """A number's field with its bounds, which the codec checks."""
+    return field(metadata={"low": low, "high": high}, **extra)
+
+
+def _one_of(*choices: str, **extra: Any) -> Any:
+    """A text's field with its allowed values, which the codec checks."""
+    return field(metadata={"choices": choices}, **extra)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """Base of all messages.
+
+    Attributes:
+        type: the message's name on the wire.
+        has_payload: whether one raw part follows the header.
+    """
+
+    type: ClassVar[str]
+    has_payload: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Message):
+    """What a client sends to the ROUTER socket.
+
+    Attributes:
+        request_id: chosen by the client and repeated in the answer; without one, success is not answered.
+        avatar_id: the avatar meant; "" is the daemon's default avatar.
+    """
+
+    request_id: str = ""
+    avatar_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply(Message):
+    """What the daemon answers on the same socket.
+
+    Attributes:
+        request_id: that of the request, "" if it had none.
+    """
+
+    request_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello(Request):
+    """Opens the talk and asks for the daemon's version, capabilities and limits; optional.
+
+    Attributes:
+        versions: protocol versions the client speaks.
+        client: the client's name, for the log.
+    """
+
+    type: ClassVar[str] = "hello"
+    versions: list[int] = field(default_factory=lambda: [PROTOCOL_VERSION])
+    client: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetAvatarInfo(Request):
+    """Asks for `avatar_info`."""
+
+    type: ClassVar[str] = "get_avatar_info"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audio(Request):
+    """A piece of speech; the payload holds the samples, little endian, channels interleaved.
+
+    Attributes:
+        utterance_id: the utterance it belongs to; a new id opens a new utterance.
+        sample_rate_hz: rate of the payload, the same for the whole utterance.
+        channels: 1 or 2; stereo is averaged.
+        format: "s16" (int16) or "f32" (float32, -1..1).
+        sample_index: index of the payload's first sample (per channel) within the utterance; -1 means
+            "follows the last one". A gap is filled with silence, a repetition is cut off.
+        final: True on the last piece; the same as an `end` right after it.
+        live: True for sound that is recorded now: what cannot be shown in time is skipped instead of queued.
+    """
+
+    type: ClassVar[str] = "audio"
+    has_payload: ClassVar[bool] = True
+    utterance_id: str = _bounded(1, MAX_ID_CHARS)
+    sample_rate_hz: int = _bounded(8_000, 192_000)
+    channels: int = _bounded(1, 2, default=1)
+    format: str = _one_of(*AUDIO_FORMATS, default="s16")
+    sample_index: int = _bounded(-1, 2**53, default=-1)
+    final: bool = False
+    live: bool = False
+    samples: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class End(Request):
+    """The utterance is complete."""
+
+    type: ClassVar[str] = "end"
+    utterance_id: str = _bounded(1, MAX_ID_CHARS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel(Request):
+    """Barge-in: everything that is spoken or waits to be spoken is dropped at once."""
+
+    type: ClassVar[str] = "cancel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetState(Request):
+    """Sets the avatar's state.
+
+    Attributes:
+        state: "speaking", "listening", "idle", or "auto": speaking while there is speech, else idle.
+    """
+
+    type: ClassVar[str] = "set_state"
+    state: str = _one_of(*STATES, "auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetStatistics(Request):
+    """Asks for `statistics`."""
+
+    type: ClassVar[str] = "get_statistics"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Welcome(Reply):
+    """Answers `hello`.
+
+    Attributes:
+        protocol_version: the version chosen, the highest that both sides speak.
+        daemon: name and version of the daemon.
+        capabilities: names of what this daemon can do beyond the base of the protocol.
+        limits: bounds by name, the unit in the name.
+        frames_endpoint: where frames, audio echo and events are published.
+        avatars: ids of the open avatars, the default one first.
+    """
+
+    type: ClassVar[str] = "welcome"
+    protocol_version: int = PROTOCOL_VERSION
+    daemon: str = ""
+    capabilities: list[str] = field(default_factory=list)
+    limits: dict[str, int] = field(default_factory=dict)
+    frames_endpoint: str = ""
+    avatars: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarInfo(Reply):
+    """Describes one avatar.
+
+    Attributes:
+        avatar_id: its id, the last part of its topics.
+        name: the picture's name.
+        width: of its frames, px.
+        height: of its frames, px.
+        fps: frames per second.
+        format: pixel format, "RGBA".
+        alpha: "straight".
+        sample_rate_hz: the avatar's clock and the rate of its audio echo.
+        lookahead_ms: audio the model needs beyond a frame's time.
+        lead_ms: time from a sample's arrival to the frame that shows it.
+        provider: what the engine computes on.
+    """
+
+    type: ClassVar[str] = "avatar_info"
+    avatar_id: str
+    name: str = ""
+    width: int
+    height: int
+    fps: int
+    format: str = "RGBA"
+    alpha: str = "straight"
+    sample_rate_hz: int = 16_000
+    lookahead_ms: float = 0.0
+    lead_ms: float = 0.0
+    provider: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ok(Reply):
+    """The request with this `request_id` was carried out; nothing more to tell."""
+
+    type: ClassVar[str] = "ok"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics(Reply):
+    """The avatar's figures: the answer to `get_statistics`, and an event once a second.
+
+    Attributes:
+        avatar_id: whose figures.
+        state: state of the frame shown last.
+        fps: frames published a second, over the last second.
+        lead_ms: time from a sample's arrival to the frame that shows it.
+        compute_ms: from the feeding of a frame's last sample to the finished frame, worst of the last 2 s.
+        stages_ms: compute time of every stage, per frame, mean of the last second.
+        first_frame_ms: from the last utterance's first sample to its first frame, -1 before the first.
+        stalls: times that frames came too late and the picture stood still.
+        stalled_ms: length of all stalls.
+        skipped_audio_ms: live audio that was skipped to keep the delay bounded.
+        queues: things that wait, by name, the unit in the name.
+        drops: things lost, by name.
+    """
+
+    type: ClassVar[str] = "statistics"
+    avatar_id: str = ""
+    state: str = "idle"
+    fps: float = 0.0
+    lead_ms: float = 0.0
+    compute_ms: float = 0.0
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    first_frame_ms: float = -1.0
+    stalls: int = 0
+    stalled_ms: float = 0.0
+    skipped_audio_ms: float = 0.0
+    queues: dict[str, float] = field(default_factory=dict)
+    drops: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Error(Reply):
+    """Something was refused or failed.
+
+    Attributes:
+        code: short fixed name, see the table in `PROTOCOL.md`.
+        text: one line for people: what, where, how to mend.
+        avatar_id: whose failure, "" if none.
+    """
+
+    type: ClassVar[str] = "error"
+    code: str
+    text: str
+    avatar_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateChanged(Message):
+    """From this frame on the avatar is in this state."""
+
+    type: ClassVar[str] = "state"
+    avatar_id: str
+    state: str = _one_of(*STATES)
+    pts_samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtteranceStarted(Message):
+    """The utterance's first sample has been given its place on the avatar's clock."""
+
+    type: ClassVar[str] = "utterance_started"
+    avatar_id: str
+    utterance_id: str
+    pts_samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstFrame(Message):
+    """The first frame that shows the utterance was published.
+
+    Attributes:
+        avatar_id: whose frame.
+        utterance_id: the utterance.
+        pts_samples: the frame's time.
+        latency_ms: to this frame from the arrival of the utterance's first sample, or its turn if it waited.
+    """
+
+    type: ClassVar[str] = "first_frame"
+    avatar_id: str
+    utterance_id: str
+    pts_samples: int
+    latency_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Message):
+    """The utterance was shown to its end."""
+
+    type: ClassVar[str] = "finished"
+    avatar_id: str
+    utterance_id: str
+    pts_samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled(Message):
+    """The utterance was dropped by a barge-in; no frame of it follows."""
+
+    type: ClassVar[str] = "cancelled"
+    avatar_id: str
+    utterance_id: str
+    pts_samples: int
+
+
+Event = StateChanged | UtteranceStarted | FirstFrame | Finished | Cancelled | Statistics | Error
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameHeader(Message):
+    """Header of a picture; the payload holds `height` x `width` x 4 bytes, rows from the top.
+
+    Attributes:
+        avatar_id: whose picture.
+        pts_samples: its time on the avatar's clock, 16 kHz samples.
+        epoch: a barge-in advances it; a smaller one is out of date.
+        utterance_id: the utterance heard at that time, "" if none.
+        state: "speaking", "listening" or "idle".
+        width: px.
+        height: px.
+        format: "RGBA".
+        alpha: "straight".
+        published_ns: the daemon's monotonic clock when it was published, ns; comparable on the same machine.
+    """
+
+    type: ClassVar[str] = "frame"
+    has_payload: ClassVar[bool] = True
+    avatar_id: str
+    pts_samples: int
+    epoch: int
+    utterance_id: str
+    state: str = _one_of(*STATES)
+    width: int
+    height: int
+    format: str = "RGBA"
+    alpha: str = "straight"
+    published_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Echo(Message):
+    """Header of the audio that is heard with the frame of the same `pts_samples`; samples are the payload."""
+
+    type: ClassVar[str] = "echo"
+    has_payload: ClassVar[bool] = True
+    avatar_id: str
+    pts_samples: int
+    utterance_id: str
+    sample_rate_hz: int = 16_000
+    channels: int = 1
+    format: str = "f32"
+    published_ns: int
+
+
+REQUESTS: tuple[type[Request], ...] = (
+    Hello, GetAvatarInfo, Audio, End, Cancel, SetState, GetStatistics,
+)  # fmt: skip
+REPLIES: tuple[type[Reply], ...] = (Welcome, AvatarInfo, Ok, Statistics, Error)
+PUBLISHED: tuple[type[Message], ...] = (
+    StateChanged, UtteranceStarted, FirstFrame, Finished, Cancelled, Statistics, Error, FrameHeader, Echo,
+)  # fmt: skip

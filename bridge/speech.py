@@ -1,0 +1,210 @@
+"""Speech that waits to be spoken: utterances in order, bounded, nothing lost silently."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.errors import AudioInputError, QueueFullError, UtteranceCancelledError
+from engine.types import SAMPLE_RATE_HZ
+
+Float = npt.NDArray[np.float32]
+
+STARVED_MS = 1_000
+"""An utterance that gets no audio for so long, and no end either, is over: its client has vanished."""
+
+MAX_UTTERANCES = 256
+"""Utterances that may wait at once."""
+
+MAX_CANCELLED_IDS = 256
+"""Cancelled ids that are remembered, so that a stream that is still on its way does not begin again."""
+
+
+class Resampler(Protocol):
+    """A streaming resampler from one rate to 16 kHz (`engine.audio`)."""
+
+    def push(self, samples: Float) -> Float:
+        """Takes float32 [T] mono at the source rate, returns what is ready at 16 kHz."""
+
+    def flush(self) -> Float:
+        """Returns the rest at the end of the stream."""
+
+
+@dataclass
+class Utterance:
+    """One utterance on its way to the engine.
+
+    Attributes:
+        utterance_id: the client's name for it.
+        sample_rate_hz: rate of what the client pushes.
+        turn_ns: monotonic time of its first sample, or of its turn if it had to wait.
+        touched_ns: monotonic time of its newest sample, or of the last moment it still had some.
+        ended: no more audio will come.
+        started: its first sample has been taken.
+    """
+
+    utterance_id: str
+    sample_rate_hz: int
+    resampler: Resampler
+    turn_ns: int
+    touched_ns: int
+    live: bool = False
+    ended: bool = False
+    started: bool = False
+    chunks: deque[Float] = field(default_factory=deque)
+    waiting_samples: int = 0
+
+
+class SpeechQueue:
+    """Utterances in the order of their first sample. Not thread-safe: its owner holds a lock.
+
+    Attributes:
+        skipped_samples: live audio skipped to keep the delay bounded, 16 kHz samples.
+    """
+
+    def __init__(
+        self,
+        resampler: Callable[[int], Resampler],
+        limit_s: float,
+        live_limit_ms: float,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Makes an empty queue.
+
+        Args:
+            resampler: makes a resampler from a rate in Hz.
+            limit_s: most audio that may wait, seconds.
+            live_limit_ms: most live audio that may wait; the oldest beyond it is skipped.
+            monotonic_ns: the wall clock.
+        """
+        self.skipped_samples = 0
+        self._make_resampler = resampler
+        self._limit_samples = int(limit_s * SAMPLE_RATE_HZ)
+        self._live_limit_samples = int(live_limit_ms * SAMPLE_RATE_HZ / 1_000)
+        self._monotonic_ns = monotonic_ns
+        self._utterances: OrderedDict[str, Utterance] = OrderedDict()
+        self._cancelled: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def waiting_samples(self) -> int:
+        """Audio that waits, 16 kHz samples."""
+        return sum(utterance.waiting_samples for utterance in self._utterances.values())
+
+    @property
+    def waiting_utterances(self) -> int:
+        """Utterances that are being spoken or wait."""
+        return len(self._utterances)
+
+    def push(self, utterance_id: str, samples: Float, sample_rate_hz: int, live: bool = False) -> None:
+        """Queues mono float32 [T] audio of any rate.
+
+        Raises:
+            QueueFullError: it does not fit; nothing of it was taken.
+            UtteranceCancelledError: a barge-in has cancelled this utterance.
+            AudioInputError: the rate differs from the utterance's earlier audio, or it has ended.
+        """
+        if utterance_id in self._cancelled:
+            raise UtteranceCancelledError(
+                f"utterance {utterance_id!r} was cancelled; send new speech under a new utterance_id"
+            )
+        room = self._limit_samples - self.waiting_samples
+        if not live and len(samples) * SAMPLE_RATE_HZ > room * sample_rate_hz:
+            raise QueueFullError(
+                f"{self.waiting_samples / SAMPLE_RATE_HZ:.0f} s of speech wait and {len(samples)} samples of "
+                f"utterance {utterance_id!r} exceed the limit of "
+                f"{self._limit_samples / SAMPLE_RATE_HZ:.0f} s; "
+                "send them again when some has been spoken"
+            )
+        utterance = self._utterances.get(utterance_id)
+        if utterance is None:
+            if len(self._utterances) >= MAX_UTTERANCES:
+                raise QueueFullError(f"{MAX_UTTERANCES} utterances wait; send {utterance_id!r} again later")
+            now_ns = self._monotonic_ns()
+            resampler = self._make_resampler(sample_rate_hz)
+            utterance = Utterance(utterance_id, sample_rate_hz, resampler, now_ns, now_ns, live)
+            self._utterances[utterance_id] = utterance
+        if utterance.ended:
+            raise AudioInputError(
+                f"utterance {utterance_id!r} has ended already; send more speech under a new utterance_id"
+            )
+        if sample_rate_hz != utterance.sample_rate_hz:
+            raise AudioInputError(
+                f"utterance {utterance_id!r} began with {utterance.sample_rate_hz} Hz and now claims "
+                f"{sample_rate_hz} Hz; keep one rate per utterance"
+            )
+        self._append(utterance, utterance.resampler.push(samples))
+
+    def end(self, utterance_id: str) -> None:
+        """Marks the utterance complete; an unknown or cancelled one is passed over."""
+        self._cancelled.pop(utterance_id, None)
+        utterance = self._utterances.get(utterance_id)
+        if utterance is not None and not utterance.ended:
+            self._append(utterance, utterance.resampler.flush())
+            utterance.ended = True
+
+    def cancel(self) -> list[str]:
+        """Drops everything that waits; returns the ids of the utterances, in order."""
+        dropped = list(self._utterances)
+        for utterance_id, utterance in self._utterances.items():
+            if not utterance.ended:
+                self._cancelled[utterance_id] = None
+        while len(self._cancelled) > MAX_CANCELLED_IDS:
+            self._cancelled.popitem(last=False)
+        self._utterances.clear()
+        return dropped
+
+    def take(self, count: int) -> tuple[Utterance, Float] | None:
+        """Takes up to `count` samples of the utterance whose turn it is.
+
+        Returns:
+            The utterance and float32 [1..count] of it, or [0] while it waits for more audio from its
+            client; None when there is no speech. Call `finished` after each call.
+        """
+        utterance = self._head()
+        if utterance is None:
+            return None
+        parts: list[Float] = []
+        while count > 0 and utterance.chunks:
+            chunk = utterance.chunks.popleft()
+            if len(chunk) > count:
+                utterance.chunks.appendleft(chunk[count:])
+                chunk = chunk[:count]
+            parts.append(chunk)
+            count -= len(chunk)
+            utterance.waiting_samples -= len(chunk)
+        if parts:
+            utterance.touched_ns = self._monotonic_ns()
+        return utterance, np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def finished(self) -> Utterance | None:
+        """Removes and returns the utterance whose turn it is if all of it has been taken, else None."""
+        utterance = self._head()
+        if utterance is None or utterance.chunks:
+            return None
+        starved_ms = (self._monotonic_ns() - utterance.touched_ns) / 1e6
+        if not utterance.ended and starved_ms < STARVED_MS:
+            return None
+        del self._utterances[utterance.utterance_id]
+        following = self._head()
+        if following is not None:
+            following.turn_ns = self._monotonic_ns()
+        return utterance
+
+    def _head(self) -> Utterance | None:
+        return next(iter(self._utterances.values()), None)
+
+    def _append(self, utterance: Utterance, samples: Float) -> None:
+        utterance.touched_ns = self._monotonic_ns()
+        if len(samples):
+            utterance.chunks.append(samples)
+            utterance.waiting_samples += len(samples)
+        while utterance.live and utterance.waiting_samples > self._live_limit_samples:
+            skipped = utterance.chunks.popleft()
+            utterance.waiting_samples -= len(skipped)
+            self.skipped_samples += len(skipped)
