@@ -1,0 +1,129 @@
+"""espeak-ng through its library: sound and the phoneme events' exact times."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import EngineError
+
+VOICES = ("en-us", "en-us+f2", "en-us+f3", "en-us+m3", "en-us+m7", "en-gb-x-rp+m2", "en-gb-scotland+f4")
+_RETRIEVAL, _PHONEME_EVENTS, _PHONEME_IPA = 1, 1, 2
+_EVENT_END, _EVENT_PHONEME = 0, 7
+_RATE, _PITCH, _UTF8 = 1, 3, 1
+_PLOSIVE_SILENCE_S = 0.036
+"""espeak-ng labels a voiceless plosive at its burst; the closure is the silence before (measured)."""
+
+_IPA_DIPHTHONGS = {"eɪ": "ey", "aɪ": "ay", "aʊ": "aw", "oʊ": "ow", "əʊ": "ow", "ɔɪ": "oy", "tʃ": "ch", "dʒ": "jh"}
+_IPA = {
+    **dict(zip("pbtdkgmnŋfvθðszʃʒhwjlɹrɾɡʔ", "p b t d k g m n ng f v th dh s z sh zh hh w y l r r d g pau".split())),
+    **dict(zip("aæɑɒɔʌəɐɛeɜɚɝiɪuʊoᵻɫ", "ae ae aa aa ao ah ax ax eh ey er er er iy ih uw uh ow ih l".split())),
+}
+
+
+class _Identifier(ctypes.Union):
+    _fields_ = [("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8)]
+
+
+class _Event(ctypes.Structure):
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Identifier),
+    ]
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+class _Library:
+    """The loaded library; it is one per process and keeps its callback alive."""
+
+    def __init__(self) -> None:
+        try:
+            self.library = ctypes.CDLL("libespeak-ng.so.1")
+        except OSError:
+            raise EngineError(
+                "voice program 'espeak-ng' is not installed: install its library (Debian: apt install libespeak-ng1)"
+            ) from None
+        self.blocks: list[npt.NDArray[np.int16]] = []
+        self.events: list[tuple[int, str]] = []
+        options = _PHONEME_EVENTS | _PHONEME_IPA
+        self.rate_hz = int(self.library.espeak_Initialize(_RETRIEVAL, 0, None, options))
+        self.callback = _Callback(self._receive)
+        self.library.espeak_SetSynthCallback(self.callback)
+
+    def _receive(self, samples: object, count: int, events: object) -> int:
+        if count > 0:
+            self.blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())  # type: ignore[call-overload]
+        index = 0
+        while events[index].type != _EVENT_END:  # type: ignore[index]
+            event = events[index]  # type: ignore[index]
+            if event.type == _EVENT_PHONEME:
+                raw = ctypes.string_at(ctypes.addressof(event) + _Event.id.offset, 8)
+                self.events.append((event.sample, raw.split(b"\0")[0].decode("utf8", "ignore")))
+            index += 1
+        return 0
+
+
+@cache
+def _library() -> _Library:
+    return _Library()
+
+
+def _arpabet(ipa: str) -> str:
+    bare = ipa.lstrip("ˈˌ").replace("ː", "")
+    if bare[:2] in _IPA_DIPHTHONGS:
+        return _IPA_DIPHTHONGS[bare[:2]]
+    return _IPA.get(bare[:1], "pau")
+
+
+def synthesize(
+    text: str, voice: str, words_per_minute: int, pitch: int
+) -> tuple[npt.NDArray[np.float32], int, list[tuple[str, float, float]]]:
+    """Says a text.
+
+    Args:
+        text: one sentence.
+        voice: an espeak-ng voice, with "+variant" where wanted.
+        words_per_minute: 80..450.
+        pitch: 0..99, 50 is the voice's own.
+
+    Returns:
+        float32 [T] at the library's own rate, that rate in Hz, and (ARPAbet-like name, start_s, end_s).
+
+    Raises:
+        EngineError: the library or the voice is missing.
+    """
+    engine = _library()
+    if engine.library.espeak_SetVoiceByName(voice.encode()) != 0:
+        raise EngineError(f"espeak-ng has no voice '{voice}': install espeak-ng-data")
+    engine.blocks.clear()
+    engine.events.clear()
+    engine.library.espeak_SetParameter(_RATE, int(np.clip(words_per_minute, 80, 450)), 0)
+    engine.library.espeak_SetParameter(_PITCH, int(np.clip(pitch, 0, 99)), 0)
+    data = text.encode()
+    engine.library.espeak_Synth(data, ctypes.c_size_t(len(data) + 1), 0, 1, 0, _UTF8, None, None)
+    engine.library.espeak_Synchronize()
+    if not engine.blocks or not engine.events:
+        raise EngineError(f"espeak-ng said nothing for {text!r}: check espeak-ng-data")
+    samples = np.concatenate(engine.blocks).astype(np.float32) / 32768.0
+    names = [_arpabet(ipa) for _, ipa in engine.events]
+    starts = [
+        at / engine.rate_hz - (_PLOSIVE_SILENCE_S if name in ("p", "t", "k", "ch") else 0.0)
+        for (at, _), name in zip(engine.events, names, strict=True)
+    ]
+    starts = np.maximum.accumulate(np.maximum(starts, 0.0)).tolist()
+    ends = [*starts[1:], len(samples) / engine.rate_hz]
+    phones = [(n, s, e) for n, s, e in zip(names, starts, ends, strict=True) if e > s]
+    if phones and phones[0][1] > 0.0:
+        phones.insert(0, ("pau", 0.0, phones[0][1]))
+    return samples, engine.rate_hz, phones

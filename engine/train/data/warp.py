@@ -1,0 +1,82 @@
+"""Head motion as an inverse warp: where in the picture at rest a pixel comes from, at the depth of a layer."""
+
+from __future__ import annotations
+
+import torch
+
+from engine.types import CONTROL_NAMES
+
+ZOOM = 1.16
+OFFSET = 0.06
+"""A picture coordinate is `(rest + OFFSET on y) * ZOOM`."""
+Maps = dict[str, torch.Tensor]
+"""Control or parameter by name, each [B, 1, 1] so that it spreads over pixels."""
+
+
+def by_name(controls: torch.Tensor) -> Maps:
+    """float32 [B, 21] -> each control as [B, 1, 1]."""
+    return {name: controls[:, i, None, None] for i, name in enumerate(CONTROL_NAMES)}
+
+
+def head(x: torch.Tensor, y: torch.Tensor, c: Maps, z: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inverse warp of the head.
+
+    Args:
+        x, y: picture coordinates divided by `ZOOM`, [B or 1, h or 1, w or 1].
+        c: controls.
+        z: depth of the layer; 1 is the tip of the nose, below 0 is behind the axis.
+
+    Returns:
+        rest coordinates, each [B, h, w].
+    """
+    x, y = x - 0.06 * c["headShift"], y - 0.016 * c["breath"] - (OFFSET + 0.45)
+    cos, sin = torch.cos(0.17 * c["headRoll"]), torch.sin(-0.17 * c["headRoll"])
+    x, y = x * cos - y * sin, x * sin + y * cos + 0.45
+    dome = (1 - (x / 0.75).square()).clamp_(0, 1) * (1 - ((y + 0.1) / 0.9).square()).clamp_(0, 1)
+    lean = (0.45 - y).clamp_(-0.2, 1.2)
+    dx, dy = dome * (0.095 * z) + lean * 0.03, dome * (0.078 * z) + lean * 0.014
+    return x - c["headYaw"] * dx, y - c["headPitch"] * dy
+
+
+def body(x: torch.Tensor, y: torch.Tensor, c: Maps) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inverse warp of the body: the top of the neck follows the head, the shoulders breathe."""
+    w = ((0.81 - y) / 0.5).clamp(0, 1)
+    w = w * w * (3 - 2 * w)
+    hx, hy = head(x, y, c, 0.0)
+    bx, by = x * (1 - 0.010 * c["breath"]), y - 0.016 * c["breath"] * (y > 0) - OFFSET
+    return bx + (hx - bx) * w, by + (hy - by) * w
+
+
+def drop(c: Maps) -> torch.Tensor:
+    """How far the chin falls, rest units."""
+    return 0.072 * c["jawOpen"] * (1 - 0.45 * c["mouthClose"])
+
+
+def jaw(y: torch.Tensor, c: Maps) -> torch.Tensor:
+    """Inverse warp of the lower face as the jaw opens."""
+    t = ((y - 0.12) / 0.34).clamp(0, 1)
+    return y - drop(c) * t * t * (3 - 2 * t)
+
+
+def forward(points: torch.Tensor, c: Maps, z: torch.Tensor, shoulders: torch.Tensor) -> torch.Tensor:
+    """Where rest points appear in the picture, by fixed-point iteration of the inverse warp.
+
+    Args:
+        points: rest coordinates [B, N, 2].
+        c: controls.
+        z: depth [N].
+        shoulders: bool [N], points that ride on the body.
+
+    Returns:
+        picture coordinates [B, N, 2].
+    """
+    x, y = points[:, None, :, 0], points[:, None, :, 1]
+    px, py = x.clone(), y + OFFSET
+    for _ in range(8):
+        hx, hy = head(px, py, c, 0.0)
+        fx, fy = head(px, py, c, 1.0)
+        bx, by = body(px, py, c)
+        hx, hy = hx + (fx - hx) * z, hy + (fy - hy) * z
+        px = px + x - torch.where(shoulders, bx, hx)
+        py = py + y - torch.where(shoulders, by, hy)
+    return torch.stack([px[:, 0], py[:, 0]], -1) * ZOOM
