@@ -26,11 +26,14 @@ from bridge.protocol.messages import Error, Event, Statistics
 from bridge.relay import Relay
 from bridge.speech import SpeechQueue, Utterance
 from bridge.state import SpeechTracker
-from engine.audio import Resampler
+from engine.audio import MAX_RATE_HZ, MIN_RATE_HZ, StreamingResampler, checked_samples
+from engine.errors import AudioFormatError
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState, VideoFrame
 
 Float = npt.NDArray[np.float32]
 
+LOOKAHEAD_MS = 82.5
+"""Audio a frame needs after its own time: 80 ms and half a mel frame (`engine/README.md`)."""
 FEED_TICK_S = 0.01
 FEED_SAMPLES = 320
 GAP_MS = 300
@@ -86,7 +89,7 @@ class AvatarSession:
         avatar_id: str = "default",
         name: str = "",
         provider: str = "",
-        lookahead_ms: float = 80.0,
+        lookahead_ms: float = LOOKAHEAD_MS,
         lead_ms: float = 200.0,
         queue_limit_s: float = 300.0,
     ) -> None:
@@ -113,7 +116,7 @@ class AvatarSession:
         # _feeding guards the queue and the pipeline's input; _showing all the rest. Taken in this order.
         self._feeding = threading.Lock()
         self._showing = threading.Condition()
-        self._speech = SpeechQueue(Resampler, queue_limit_s, live_limit_ms=200.0)
+        self._speech = SpeechQueue(StreamingResampler, queue_limit_s, live_limit_ms=200.0)
         self._clock = PresentationClock()
         self._fed = FedAudio()
         self._lead = LeadControl(lookahead_ms, lead_ms, 1_000.0 / fps)
@@ -147,16 +150,15 @@ class AvatarSession:
             live: recorded now: what cannot be shown in time is skipped and counted, not queued.
 
         Raises:
-            AudioInputError: wrong shape, rate or non-finite samples, or the utterance has ended.
+            AudioInputError: wrong shape or rate, no or non-finite samples, or the utterance has ended.
             QueueFullError: the limit of waiting speech is reached; nothing of it was taken.
             UtteranceCancelledError: a barge-in has cancelled this utterance; use a new id.
             AvatarFailedError: the engine has stopped.
         """
         self._refuse_failed()
         mono = _checked_mono(samples, sample_rate_hz, utterance_id)
-        if len(mono):
-            with self._feeding:
-                self._speech.push(utterance_id, mono, sample_rate_hz, live)
+        with self._feeding:
+            self._speech.push(utterance_id, mono, sample_rate_hz, live)
 
     def end_utterance(self, utterance_id: str) -> None:
         """Marks the utterance complete; the avatar returns to idle after it. Unknown ids are passed over."""
@@ -370,14 +372,13 @@ def _checked_mono(samples: Float, sample_rate_hz: int, utterance_id: str) -> Flo
     """Refuses what cannot be sound; returns float32 [T] mono within -1..1."""
     if not utterance_id:
         raise AudioInputError("utterance_id is empty; give every utterance a name of its own")
-    if not 8_000 <= sample_rate_hz <= 192_000:
-        raise AudioInputError(f"sample_rate_hz is {sample_rate_hz}; 8000 to 192000 is possible")
-    if samples.ndim == 2 and samples.shape[1] in (1, 2):
-        samples = samples.mean(axis=1, dtype=np.float32)
-    if samples.ndim != 1:
-        raise AudioInputError(f"samples have shape {samples.shape}; [T] mono or [T, 2] stereo is needed")
-    if not np.isfinite(samples).all():
+    if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
         raise AudioInputError(
-            f"utterance {utterance_id!r} contains NaN or infinite samples; send finite ones"
+            f"sample_rate_hz is {sample_rate_hz}; {MIN_RATE_HZ} to {MAX_RATE_HZ} is possible"
         )
-    return np.clip(samples.astype(np.float32, copy=False), -1.0, 1.0)
+    if samples.ndim == 2 and samples.shape[1] > 2:
+        raise AudioInputError(f"samples have shape {samples.shape}; [T] mono or [T, 2] stereo is needed")
+    try:
+        return checked_samples(samples, origin=f"utterance {utterance_id!r}")
+    except AudioFormatError as error:
+        raise AudioInputError(str(error)) from None

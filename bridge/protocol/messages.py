@@ -9,11 +9,10 @@ PROTOCOL_VERSION = 1
 STATES = ("speaking", "listening", "idle")
 AUDIO_FORMATS = ("s16", "f32")
 MAX_ID_CHARS = 64
-MAX_TEXT_CHARS = 512
 
 
 def _bounded(low: float, high: float, **extra: Any) -> Any:
-    """A number's field with its bounds, which the codec checks."""
+    """A field with bounds, which the codec checks: a number's value, a text's length."""
     return field(metadata={"low": low, "high": high}, **extra)
 
 
@@ -104,7 +103,6 @@ class Audio(Request):
     sample_index: int = _bounded(-1, 2**53, default=-1)
     final: bool = False
     live: bool = False
-    samples: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)

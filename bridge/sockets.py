@@ -1,0 +1,139 @@
+"""ZeroMQ sockets with their limits, bound to loopback; the thread that serves the ROUTER socket."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+from collections.abc import Callable
+
+import zmq
+
+from bridge.errors import PortError
+from bridge.protocol.codec import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES
+
+MAX_PARTS = 3
+MAX_SUBSCRIPTION_BYTES = 1_024
+WAITING_REQUESTS = 16
+WAITING_PUBLISHED = 24
+"""Messages that may wait for one slow subscriber before newer ones are dropped for it: under 1 s of frames
+and audio."""
+
+HEARTBEAT_MS = 2_000
+POLL_MS = 100
+
+_log = logging.getLogger(__name__)
+
+
+def require_loopback(host: str, key: str) -> None:
+    """Refuses a host that others could reach: without keys anybody could drive the avatar.
+
+    Raises:
+        PortError: `host` is not a loopback address.
+    """
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise PortError(
+            f"{key} is {host!r}, but the daemon has no keys against strangers and listens on loopback only; "
+            "use 127.0.0.1"
+        )
+
+
+def bind(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, host: str, port: int, flag: str
+) -> zmq.Socket[bytes]:
+    """Makes a socket with all limits set and binds it.
+
+    Args:
+        context: ZeroMQ context.
+        kind: `zmq.ROUTER` or `zmq.XPUB`.
+        host: loopback address.
+        port: 0 lets the system choose one (see `bound_port`).
+        flag: the command line flag that changes the port, for the error.
+
+    Raises:
+        PortError: not loopback, or the port is taken or not allowed.
+    """
+    require_loopback(host, "sockets.host")
+    socket = context.socket(kind)
+    socket.linger = 0
+    for option, value in (
+        (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
+        (zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS),
+        (
+            zmq.MAXMSGSIZE,
+            MAX_SUBSCRIPTION_BYTES if kind == zmq.XPUB else MAX_PAYLOAD_BYTES + MAX_HEADER_BYTES,
+        ),
+        (zmq.RCVHWM, WAITING_REQUESTS),
+        (zmq.SNDHWM, WAITING_PUBLISHED),
+    ):
+        socket.setsockopt(option, value)
+    try:
+        socket.bind(f"tcp://{'127.0.0.1' if host == 'localhost' else host}:{port}")
+    except zmq.ZMQError as error:
+        socket.close()
+        if error.errno == zmq.EADDRINUSE:
+            raise PortError(f"port {port} on {host} is in use; choose another with {flag} PORT") from None
+        raise PortError(
+            f"port {port} on {host} cannot be opened ({error.strerror}); try {flag} PORT"
+        ) from None
+    return socket
+
+
+def bound_port(socket: zmq.Socket[bytes]) -> int:
+    """The port a socket is bound to."""
+    return int(socket.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
+
+
+class RequestServer:
+    """Serves a ROUTER socket on a thread of its own: one request in, its answers out."""
+
+    def __init__(
+        self, socket: zmq.Socket[bytes], answer: Callable[[bytes, list[memoryview]], list[bytes]]
+    ) -> None:
+        """Starts serving.
+
+        Args:
+            socket: a bound ROUTER; from now on only this object touches it.
+            answer: called with the client's identity and the message's parts; returns headers to send back.
+                Must not raise.
+        """
+        self._socket = socket
+        self._answer = answer
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="requests", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread and closes the socket."""
+        self._closed.set()
+        self._thread.join(timeout=2.0)
+
+    def _serve(self) -> None:
+        try:
+            while not self._closed.is_set():
+                if self._socket.poll(POLL_MS):
+                    identity, parts = self._receive()
+                    for header in self._answer(identity, parts):
+                        self._send(identity, header)
+        finally:
+            self._socket.close()
+
+    def _receive(self) -> tuple[bytes, list[memoryview]]:
+        """Takes one message; parts beyond the limit are read and forgotten one by one."""
+        identity = self._socket.recv()
+        parts: list[memoryview] = []
+        while self._socket.getsockopt(zmq.RCVMORE):
+            frame = self._socket.recv(copy=False)
+            if len(parts) < MAX_PARTS:
+                parts.append(frame.buffer)
+        return identity, parts
+
+    def _send(self, identity: bytes, header: bytes) -> None:
+        try:
+            self._socket.send_multipart([identity, header], zmq.NOBLOCK)
+        except zmq.ZMQError as error:  # the client went away or does not read
+            _log.debug("an answer was dropped: %s", error)
