@@ -64,7 +64,9 @@ def clip_hard(samples: Float, rng: np.random.Generator) -> Float:
 def drift_gain(samples: Float, rng: np.random.Generator) -> Float:
     """Slow gain changes of up to 8 dB, as of automatic gain or a moving head."""
     points = max(2, len(samples) // (2 * SAMPLE_RATE_HZ))
-    gain_db = np.interp(np.linspace(0, 1, len(samples)), np.linspace(0, 1, points), rng.uniform(-4, 4, points))
+    gain_db = np.interp(
+        np.linspace(0, 1, len(samples)), np.linspace(0, 1, points), rng.uniform(-4, 4, points)
+    )
     return (samples * 10.0 ** (gain_db / 20.0)).astype(np.float32)
 
 
@@ -107,7 +109,9 @@ def hum(count: int, rng: np.random.Generator) -> Float:
     """Mains hum with harmonics, unit rms."""
     t_s = np.arange(count) / SAMPLE_RATE_HZ
     base_hz = float(rng.choice([50.0, 60.0, 100.0, 120.0]))
-    tones = [rng.random() ** 2 * np.sin(2 * np.pi * base_hz * k * t_s + rng.uniform(0, 6.3)) for k in range(1, 9)]
+    tones = [
+        rng.random() ** 2 * np.sin(2 * np.pi * base_hz * k * t_s + rng.uniform(0, 6.3)) for k in range(1, 9)
+    ]
     x = np.sum(tones, axis=0)
     return (x / (x.std() + 1e-9)).astype(np.float32)
 
@@ -119,7 +123,9 @@ def keyboard(count: int, rng: np.random.Generator) -> Float:
     while at < count - 800:
         for delay in (0, int(rng.uniform(0.05, 0.11) * SAMPLE_RATE_HZ)):
             length = int(rng.uniform(0.006, 0.025) * SAMPLE_RATE_HZ)
-            click = rng.normal(size=length) * np.exp(-6.0 * np.arange(length) / length) * rng.uniform(0.4, 1.0)
+            click = (
+                rng.normal(size=length) * np.exp(-6.0 * np.arange(length) / length) * rng.uniform(0.4, 1.0)
+            )
             start = min(at + delay, count - length)
             x[start : start + length] += click.astype(np.float32)
         pause_s = rng.uniform(0.6, 2.5) if rng.random() < 0.08 else rng.gamma(4.0, 0.045)

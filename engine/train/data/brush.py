@@ -96,6 +96,7 @@ def lock(
     pen: float = 0.007,
     root: float = 0.3,
     belly: float = 0.35,
+    start: float = 0.72,
 ) -> None:
     """One tapered clump of hair along a quadratic curve, root to tip.
 
@@ -108,6 +109,7 @@ def lock(
         alpha: strength of the outline.
         pen: width of the outline.
         root: where the outline starts, 0..1.
+        start: width at the root as a share of the thickest place.
         belly: where the clump is thickest, 0..1.
     """
     a, b, c = (np.array(q, float) for q in bend)
@@ -115,7 +117,7 @@ def lock(
     spine = (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c
     way = 2 * (1 - t) * (b - a) + 2 * t * (c - b)
     normal = np.stack([-way[:, 1], way[:, 0]], 1) / (np.linalg.norm(way, axis=1, keepdims=True) + 1e-6)
-    body = np.where(t < belly, 0.72 + 0.28 * t / belly, np.cos(np.clip((t - belly) / (1 - belly), 0, 1) * np.pi / 2).clip(0) ** 0.85)
+    body = np.where(t < belly, start + (1 - start) * np.sin(np.clip(t / belly, 0, 1) * np.pi / 2), np.cos(np.clip((t - belly) / (1 - belly), 0, 1) * np.pi / 2).clip(0) ** 0.85)
     left, right = spine + normal * body * width / 2, spine - normal * body * width / 2
     outline = [(float(x), float(y)) for x, y in np.concatenate([left, right[-2::-1]])]
     canvas.drawPath(curve(outline, True), gradient((a[0], a[1]), (c[0], c[1]), colours))

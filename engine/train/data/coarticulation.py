@@ -23,18 +23,20 @@ LEAD_S = 0.025
 PAUSE_S = 0.28
 """Shorter silences inside speech do not shut the mouth."""
 
-VOWELS = frozenset("aa ae ah ao aw ax axr ay eh er ey ih iy ow oy uh uw".split())
+VOWELS = frozenset(
+    ["aa", "ae", "ah", "ao", "aw", "ax", "axr", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"]
+)
 
 # jawOpen, width (positive mouthStretch, negative mouthPucker), tongueUp, dominance
 _TARGETS: dict[str, tuple[float, float, float, float]] = {
     **dict.fromkeys(("aa", "ao", "ay", "aw"), (0.95, 0.1, 0.0, 4.0)),
     "ao": (0.92, -0.3, 0.0, 4.0),
     "ae": (0.9, 0.4, 0.0, 4.0),
-    "ah": (0.6, 0.1, 0.0, 3.0),
-    "ax": (0.48, 0.05, 0.0, 2.2),
+    "ah": (0.62, 0.1, 0.0, 3.5),
+    "ax": (0.54, 0.05, 0.0, 3.0),
     "axr": (0.42, -0.2, 0.2, 2.0),
     "eh": (0.62, 0.35, 0.0, 3.2),
-    "er": (0.56, -0.3, 0.2, 3.2),
+    "er": (0.58, -0.3, 0.2, 3.8),
     "ey": (0.6, 0.55, 0.0, 3.2),
     "ow": (0.6, -0.7, 0.0, 3.5),
     "oy": (0.66, -0.5, 0.0, 3.5),
@@ -126,7 +128,7 @@ def mouth_tracks(
         weight[low:high] += w
         if phone.name in _BILABIALS:
             release_s = 0.0 if phone.name == "m" else min(0.02, 0.25 * length_s)
-            core_s = min(0.015, 0.2 * length_s)
+            core_s = min(0.025, 0.3 * length_s)
             held = _trapezoid(here, phone.start_s, phone.end_s - 2 * core_s - release_s, 0.04, 0.03)
             closed[low:high] = np.maximum(closed[low:high], held)
         elif phone.name in _LABIODENTALS:

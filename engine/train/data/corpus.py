@@ -68,7 +68,9 @@ def load_take(path: Path) -> Take:
         detail = str(error).splitlines()[0] if str(error) else "file is damaged"
         raise EngineError(f"take {path} cannot be read ({detail}): build the corpus again") from None
     if take.controls.shape != (len(take.state), len(CONTROL_NAMES)):
-        raise EngineError(f"take {path} has controls {take.controls.shape}, not [n, 21]: build the corpus again")
+        raise EngineError(
+            f"take {path} has controls {take.controls.shape}, not [n, 21]: build the corpus again"
+        )
     return take
 
 
@@ -80,7 +82,9 @@ def load_takes(folder: Path | str) -> list[Take]:
     """
     paths = sorted(Path(folder).glob(_PATTERN))
     if not paths:
-        raise EngineError(f"no takes in {folder}: build them with python -m engine.train.data.corpus --out {folder}")
+        raise EngineError(
+            f"no takes in {folder}: build them with python -m engine.train.data.corpus --out {folder}"
+        )
     return [load_take(path) for path in paths]
 
 
@@ -91,7 +95,9 @@ def _build(seed: int, folder: Path, held_out: bool) -> float:
     return len(load_take(path).state) / 25.0
 
 
-def build_corpus(folder: Path, takes: int, jobs: int = 1, first_seed: int = 0, held_out: bool = False) -> float:
+def build_corpus(
+    folder: Path, takes: int, jobs: int = 1, first_seed: int = 0, held_out: bool = False
+) -> float:
     """Makes the takes that the folder does not hold yet; returns the seconds it holds then.
 
     Raises:
@@ -100,18 +106,23 @@ def build_corpus(folder: Path, takes: int, jobs: int = 1, first_seed: int = 0, h
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EngineError(f"folder {folder} cannot be made ({error.strerror}): choose another --out") from None
+        raise EngineError(
+            f"folder {folder} cannot be made ({error.strerror}): choose another --out"
+        ) from None
     seeds = range(first_seed, first_seed + takes)
     build = partial(_build, folder=folder, held_out=held_out)
     if jobs == 1:
-        return sum(map(build, tqdm(seeds, unit="take")))
+        return sum(build(seed) for seed in tqdm(seeds, unit="take"))
     with get_context("spawn").Pool(jobs) as pool:
-        return sum(tqdm(pool.imap_unordered(build, seeds), total=takes, unit="take"))
+        lengths_s = pool.imap_unordered(build, seeds)
+        return sum(length_s for length_s in tqdm(lengths_s, total=takes, unit="take"))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m engine.train.data.corpus", description="Build training takes.")
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.train.data.corpus", description="Build training takes."
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the takes; takes there are kept")
     parser.add_argument("--takes", type=int, default=400, help="how many takes (default 400)")
     parser.add_argument("--jobs", type=int, default=1, help="parallel processes (default 1)")

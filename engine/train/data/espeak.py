@@ -17,11 +17,14 @@ _RATE, _PITCH, _UTF8 = 1, 3, 1
 _PLOSIVE_SILENCE_S = 0.036
 """espeak-ng labels a voiceless plosive at its burst; the closure is the silence before (measured)."""
 
-_IPA_DIPHTHONGS = {"eɪ": "ey", "aɪ": "ay", "aʊ": "aw", "oʊ": "ow", "əʊ": "ow", "ɔɪ": "oy", "tʃ": "ch", "dʒ": "jh"}
-_IPA = {
-    **dict(zip("pbtdkgmnŋfvθðszʃʒhwjlɹrɾɡʔ", "p b t d k g m n ng f v th dh s z sh zh hh w y l r r d g pau".split())),
-    **dict(zip("aæɑɒɔʌəɐɛeɜɚɝiɪuʊoᵻɫ", "ae ae aa aa ao ah ax ax eh ey er er er iy ih uw uh ow ih l".split())),
-}
+# ruff: noqa: RUF001
+_IPA_PAIRS = dict(pair.split("=") for pair in "eɪ=ey aɪ=ay aʊ=aw oʊ=ow əʊ=ow ɔɪ=oy tʃ=ch dʒ=jh".split())
+_IPA_CONSONANTS = (
+    "p=p b=b t=t d=d k=k g=g ɡ=g m=m n=n ŋ=ng f=f v=v θ=th ð=dh s=s z=z ʃ=sh ʒ=zh h=hh w=w j=y l=l ɫ=l ᵻ=ih "
+    "ɹ=r r=r ɾ=d ʔ=pau"
+)
+_IPA_VOWELS = "a=aa ɑ=aa ɒ=aa æ=ae ɔ=ao o=ow ʌ=ah ə=ax ɐ=ax ɛ=eh e=ey ɜ=er ɝ=er ɚ=er i=iy ɪ=ih u=uw ʊ=uh"
+_IPA = dict(pair.split("=") for pair in f"{_IPA_CONSONANTS} {_IPA_VOWELS}".split())
 
 
 class _Identifier(ctypes.Union):
@@ -41,7 +44,9 @@ class _Event(ctypes.Structure):
     ]
 
 
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
 
 
 class _Library:
@@ -81,8 +86,8 @@ def _library() -> _Library:
 
 def _arpabet(ipa: str) -> str:
     bare = ipa.lstrip("ˈˌ").replace("ː", "")
-    if bare[:2] in _IPA_DIPHTHONGS:
-        return _IPA_DIPHTHONGS[bare[:2]]
+    if bare[:2] in _IPA_PAIRS:
+        return _IPA_PAIRS[bare[:2]]
     return _IPA.get(bare[:1], "pau")
 
 

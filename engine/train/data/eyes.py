@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from engine.train.data.mouth import Cover
+from engine.train.data.mouth import Cover, bump
 from engine.train.data.warp import Maps
 
 DEPTH = 0.72
-BOX = (0.012, -0.26, 0.365, 0.125)
-"""left, top, right, bottom of the eye and brow right of the middle, in rest units; mirrored for the other."""
+
+
+def box(side: int) -> tuple[float, float, float, float]:
+    """left, top, right, bottom of an eye with its brow in rest units; side as in `draw_eye`."""
+    return (0.012, -0.26, 0.365, 0.125) if side > 0 else (-0.365, -0.26, -0.012, 0.125)
 
 
 def draw_eye(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Maps, cover: Cover, side: int) -> None:
@@ -33,11 +36,13 @@ def draw_eye(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Ma
     inner = (1 - ua) * w
     squint = c["mouthSmile"].clamp(0, 1)
     shut = 0.40 * k["eye_h"] * (1 - u * u) + 0.004
-    lid = torch.lerp(-h * arch.pow(0.72), shut, blink)
-    floor = torch.lerp(k["eye_h"] * (0.60 - 0.16 * squint) * arch.pow(0.85), shut, blink)
+    root = arch.sqrt()
+    curve = root * root.sqrt()  # arch to the power 0.75; roots are far cheaper than powers
+    lid = torch.lerp(-h * curve, shut, blink)
+    floor = torch.lerp(k["eye_h"] * (0.60 - 0.16 * squint) * curve, shut, blink)
     open_ = ((1 - blink) * 8).clamp(max=1)
     hole = cover(ly - lid) * cover(floor - ly) * cover(inner) * open_
-    deep = torch.exp(-((ly - lid) / (0.34 * h)).clamp(min=0).square())  # shadow of the lid on the ball
+    deep = bump(((ly - lid) / (0.34 * h)).clamp_(min=0).square_())  # shadow of the lid on the ball
     # lid: skin above the lash line, darker as it comes down
     crease = lid - (0.24 * k["eye_h"] + 0.012) * (1 - 0.45 * blink) - 0.004
     skin_lid = cover(ly - crease) * cover(lid - ly) * ((1.02 - ua) * 5).clamp(0, 1)
@@ -56,7 +61,7 @@ def draw_eye(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Ma
         iris[:, 3] = 1
         img.lerp_(k["eyerim"], disc[:, None])
         img.lerp_(iris.clamp_(0, 1), (hole * cover((0.86 - d) * rx))[:, None])
-        glow = torch.exp(-(ix / (0.52 * rx)).square() - ((v - 0.52) / 0.26).square())
+        glow = bump((ix / (0.52 * rx)).square() + ((v - 0.52) / 0.26).square())
         img.lerp_(k["eyeglow"], (disc * glow * 0.65)[:, None])
         img.lerp_(k["pupil"], (hole * cover((0.42 - d) * rx))[:, None])
         img.lerp_(k["pupil"], (disc * deep * 0.55)[:, None])
@@ -68,7 +73,7 @@ def draw_eye(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Ma
     reach = 1.10 + 0.06 * k["spikes"]
     wing = torch.where(u > 1, (1 - u) * k["eye_h"] * (0.55 - 0.95 * blink), lid)
     e = ((u + 1.04) / (reach + 1.04)).clamp(0, 1)
-    taper = e.pow(0.55) * (1 - e.pow(7)) * 1.05 + 0.12
+    taper = e.sqrt() * (1 - (e * e * e).square()) * 1.05 + 0.12
     saw = torch.remainder(u * 4.2 + 0.35, 1.0)
     tips = k["spikes"] * 0.85 * saw * ((u - 0.15) * 2).clamp(0, 1) * (1.25 - ua).clamp(0, 1)
     thick = k["lash"] * taper
@@ -91,7 +96,7 @@ def draw_brow(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: M
     rise = 0.046 * inner * to_nose + 0.044 * outer * to_ear + 0.008 * c["eyeWide"]
     fall = down * (0.020 + 0.020 * to_nose)
     line = k["eye_y"] - k["brow_y"] + k["brow_arc"] * (u.square() * 1.5 - 0.6) + k["brow_tilt"] * u - rise + fall
-    body = (1 - ((u + 0.42) / 1.42).clamp(-1, 1).square()).clamp(min=0).pow(0.6)
+    body = (1 - ((u + 0.42) / 1.42).clamp(-1, 1).square()).clamp(min=0).sqrt()
     blunt = ((u + 1) * 9).clamp(0, 1).sqrt()
     ink = cover(k["brow_t"] * 0.56 * body * blunt - (y - line).abs()) * cover((1 - u.abs()) * half)
     img.lerp_(k["brow"], (ink * 0.90)[:, None])

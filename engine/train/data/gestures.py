@@ -97,7 +97,9 @@ def blink_track(
             shape = np.array(_BLINKS[rng.integers(len(_BLINKS))])[: frame_count - start]
             track[start : start + len(shape)] = np.maximum(track[start : start + len(shape)], shape)
             last_s = when_s
-        gap_s = 0.35 + 0.2 * rng.random() if rng.random() < 0.06 else rng.gamma(2.5, (mean_s - 0.6) / 2.5) + 0.6
+        gap_s = (
+            0.35 + 0.2 * rng.random() if rng.random() < 0.06 else rng.gamma(2.5, (mean_s - 0.6) / 2.5) + 0.6
+        )
         at_s += gap_s
     return track
 

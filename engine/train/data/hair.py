@@ -59,9 +59,9 @@ def paint_back(canvas: skia.Canvas, p: Identity) -> None:
     if back == "tails":
         for s in (-1, 1):
             for i in range(4):
-                x = s * (0.55 + 0.07 * i)
+                x = s * (0.54 + 0.055 * i)
                 lock(
-                    canvas, ((s * 0.36, -0.42), (s * (0.78 + 0.07 * i), -0.42), (x + h.jitter(0.02), 0.62 - 0.09 * i)),
+                    canvas, ((s * 0.36, -0.42), (s * (0.74 + 0.05 * i), -0.42), (x + h.jitter(0.02), 0.62 - 0.09 * i)),
                     0.19 - 0.02 * i, [h.mid, h.base, h.base, h.dark], h.line, h.alpha, root=0.1, belly=0.5,
                 )  # fmt: skip
             shape(canvas, skia.Path().addOval(oval(s * 0.40, -0.42, 0.045, 0.055)), fill(tone(p.cloth2)), h.line,
@@ -103,13 +103,15 @@ def paint_back(canvas: skia.Canvas, p: Identity) -> None:
 
 def _hairline(h: _Hair, y: float, peak: float) -> list[Point]:
     """Lower edge of the cap from the right temple to the left one."""
-    w = h.w
-    right: list[Point] = [(w * 0.93, CY - 0.02), (w * 0.86, y + 0.10), (w * 0.62, y + 0.0), (w * 0.3, y - peak * 0.4)]
+    f = h.p.face_w
+    right: list[Point] = [(f * 0.955, CY - 0.06), (f * 0.89, y + 0.13), (f * 0.74, y + 0.015), (f * 0.36, y - peak * 0.4)]
     return [*right, (0, y - peak), *((-a, b) for a, b in reversed(right))]
 
 
 def _cap(h: _Hair, y: float, peak: float, grow: float = 0.0) -> skia.Path:
-    top = h.outer(grow, CY - 0.02)
+    top = h.outer(grow, CY - 0.10)
+    top[3] = (top[3][0], min(top[3][1], CY - 0.22))
+    top.append((h.p.face_w * 1.005, CY + 0.045))
     silhouette = [*((-a, b) for a, b in reversed(top)), *top[1:]]
     path = curve(silhouette)
     edge = curve(_hairline(h, y, peak))
@@ -144,10 +146,10 @@ def _sidelocks(canvas: skia.Canvas, h: _Hair) -> None:
         n = 1 if p.masculine else 2
         for i in range(n):
             tip = CY + 0.10 + long * (1.0 - 0.38 * i) + h.jitter(0.012)
-            x = s * (w * (0.955 - 0.035 * i))
-            bend = s * (w + (0.05 if p.back == "wavy" else 0.015))
-            lock(canvas, ((x * 0.98, CY - 0.30), (bend, CY + 0.02), (x * (0.92 - 0.03 * i), tip)), 0.085 - 0.015 * i,
-                 [h.base, h.base, h.mid], h.line, h.alpha, root=0.3, belly=0.5)  # fmt: skip
+            x = s * (w * (0.90 - 0.03 * i))
+            bend = s * (w - 0.015 + (0.045 if p.back == "wavy" else 0.0))
+            lock(canvas, ((x * 0.98, CY - 0.30), (bend, CY + 0.02), (x * (0.96 - 0.03 * i), tip)), 0.080 - 0.015 * i,
+                 [h.base, h.base, h.mid], h.line, h.alpha, root=0.3, belly=0.5, start=0.15)  # fmt: skip
 
 
 def paint_front(canvas: skia.Canvas, p: Identity, face: skia.Path) -> None:
@@ -185,8 +187,10 @@ def paint_front(canvas: skia.Canvas, p: Identity, face: skia.Path) -> None:
         _band(canvas, h, cap)
     if p.back in ("long", "wavy", "bob") or f in ("bangs", "side", "curtain"):
         for s in (-1, 1):  # tips that fly away
-            canvas.drawPath(curve([(s * w * 0.35, y + 0.035), (s * w * 0.62, y + 0.02), (s * w * 0.84, y + 0.10)]),
-                            stroke(h.base, 0.006, 0.8))  # fmt: skip
+            lock(canvas, ((s * w * 0.55, y + 0.13), (s * w * 0.86, y + 0.10), (s * (w * 0.97 + 0.012), y + 0.22)), 0.035,
+                 [h.base, h.base], h.line, h.alpha, root=0.55, belly=0.5, start=0.3)  # fmt: skip
+            lock(canvas, ((s * w * 0.10 + x0 * 0.5, y + 0.05), (s * w * 0.26 + x0 * 0.5, y - 0.012), (s * w * 0.42 + x0 * 0.5, y + 0.022)),
+                 0.022, [h.base, h.base], h.line, h.alpha, root=0.5, belly=0.5, start=0.3)  # fmt: skip
     _extras(canvas, h)
 
 
@@ -199,8 +203,10 @@ def _fringe(canvas: skia.Canvas, h: _Hair, x0: float, face: skia.Path, shade: Ar
         low = p.eye_y - p.brow_y - 0.005
         for i in range(n):
             q = -0.86 + 1.72 * i / (n - 1)
-            tip = low + 0.055 * q * q + h.jitter(0.012)
-            tips.append(((x0 + q * 0.10, y + 0.05), (q * w * 1.02, (y + low) / 2 - 0.03), (q * w * 0.95 + 0.03 * (q - x0), tip), 2.5 * w / n))
+            tip = low + 0.060 * q * q + (0.022 if i % 2 else -0.010) + h.jitter(0.008)
+            lean = (0.05 if p.part > 0 else -0.05) * (1 - q * q) + h.jitter(0.008)
+            bend = (q * w * 1.0 - lean, (y + low) / 2 - 0.02)
+            tips.append(((x0 + q * 0.10, y + 0.05), bend, (q * w * 0.94 + lean, tip), (3.3 if i % 2 else 2.5) * w / n))
     elif f == "curtain":
         for s in (-1, 1):
             for q, tip in ((0.95, 0.10), (0.86, -0.04), (0.74, -0.14)):
@@ -223,7 +229,7 @@ def _fringe(canvas: skia.Canvas, h: _Hair, x0: float, face: skia.Path, shade: Ar
         a, b, c, width = tips[i]
         gain = 0.12 if k % 2 else 0.0
         tones = [h.base, mix(h.base, h.light, 0.35 - 2 * gain), h.base, mix(h.base, h.dark, 0.35 + gain)]
-        lock(canvas, (a, b, c), width, tones, h.line, h.alpha, root=0.34, belly=0.45)
+        lock(canvas, (a, b, c), width, tones, h.line, h.alpha, root=0.42, belly=0.50, start=0.5)
         canvas.drawPath(curve([((a[0] + b[0]) / 2, (a[1] + b[1]) / 2 + 0.03), ((b[0] * 2 + c[0]) / 3, (b[1] + c[1]) / 2 - 0.02), c]),
                         stroke(h.line, 0.0042, 0.22 + 0.15 * p.line))  # fmt: skip
 
@@ -246,8 +252,9 @@ def _volume(canvas: skia.Canvas, h: _Hair, line_y: float) -> None:
         q = -0.70 + 1.42 * i / (n - 1)
         x = q * w * s
         lift = y - 0.035 + 0.16 * q * q * (1.0 if q < 0 else 0.75) + h.jitter(0.006)
-        root = (x * 0.92 - s * 0.05, line_y + 0.035 + 0.05 * q * q)
-        lock(canvas, (root, (x - s * 0.10, lift + 0.02), (x + s * 0.11, lift + 0.045)), 0.20,
+        root = (x * 0.90 - s * 0.04, line_y + 0.030 + 0.085 * q * q)
+        lean = 0.11 * (1 - 0.75 * max(q, 0) ** 2)
+        lock(canvas, (root, (x - s * 0.10, lift + 0.02), (x + s * lean, lift + 0.045 + 0.03 * max(q, 0))), 0.19,
              [h.mid, h.base, mix(h.base, h.light, 0.55), h.base], h.line, h.alpha, root=0.25, belly=0.40)  # fmt: skip
         canvas.drawPath(curve([root, (x - s * 0.065, (root[1] + lift) / 2 - 0.02), (x + s * 0.02, lift + 0.045)]),
                         stroke(h.line, 0.0045, 0.28))  # fmt: skip
@@ -261,8 +268,8 @@ def _curls(canvas: skia.Canvas, h: _Hair, line_y: float) -> None:
             q = -1 + 2 * i / (n - 1)
             x, yy = q * w * (0.92 - 0.10 * row), line_y - 0.01 - lift + (0.20 + 0.10 * row) * q**2 + h.jitter(0.008)
             r = 0.078 + h.jitter(0.006)
-            paint = ramp((x, max(yy - r, y - 0.05)), (x, yy + r), [mix(gain, h.light, 0.4), gain, h.mid])
-            shape(canvas, skia.Path().addOval(oval(x, yy, r, r * 0.95)), paint, h.line, h.pen, h.alpha * 0.7)
+            paint = ramp((x, max(yy - r, y - 0.05)), (x, yy + r), [mix(gain, h.light, 0.25), gain, mix(gain, h.mid, 0.6)])
+            shape(canvas, skia.Path().addOval(oval(x, yy, r, r * 0.95)), paint, h.line, h.pen, h.alpha * 0.45)
 
 
 def _extras(canvas: skia.Canvas, h: _Hair) -> None:

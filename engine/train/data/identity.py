@@ -140,6 +140,8 @@ def sample_identity(seed: int) -> Identity:
     else:
         fringe = str(r.choice(FRINGES, p=[0.34, 0.28, 0.24, 0.0, 0.02, 0.0, 0.12]))
         back = str(r.choice(BACKS, p=[0.07, 0.20, 0.22, 0.20, 0.08, 0.09, 0.08, 0.06]))
+    if back in ("bob", "long", "wavy", "pony", "bun") and fringe in ("quiff", "undercut", "crop"):
+        fringe = "curtain" if back != "bun" else "swept"
     extra = "glasses" if r.random() < 0.13 else str(r.choice(EXTRAS, p=[0.6, 0.13, 0.13, 0.0, 0.14]))
     if masculine and extra in ("headband", "clips", "earrings"):
         extra = "none"
@@ -157,8 +159,8 @@ def sample_identity(seed: int) -> Identity:
         depth=u(0.6, 0.85) if style == "cel" else u(0.85, 1.1) if style == "painted" else u(0.25, 0.45),
         blush=u(0.05, 0.25) if masculine else u(0.2, 0.6),
         face_w=u(0.345, 0.372) + (0.010 if masculine else 0.0) + (0.008 if anime else 0), top=u(-0.595, -0.555),
-        chin=chin, jaw=u(0.77, 0.86) if masculine else u(0.70, 0.78),
-        chin_w=u(0.36, 0.46) if masculine else u(0.24, 0.33), nose=int(r.choice([0, 3]) if anime else r.integers(1, 4)),
+        chin=chin, jaw=u(0.75, 0.83) if masculine else u(0.70, 0.78),
+        chin_w=u(0.33, 0.42) if masculine else u(0.24, 0.33), nose=int(r.choice([0, 3]) if anime else r.integers(1, 4)),
         neck_w=u(0.165, 0.19) if masculine else u(0.125, 0.145),
         shoulder_w=u(0.80, 0.90) if masculine else u(0.66, 0.76),
         eye_x=u(0.176, 0.190) + (0.006 if anime else 0), eye_y=u(0.004, 0.030), eye_w=eye_w,

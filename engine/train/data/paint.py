@@ -34,17 +34,23 @@ def face_outline(p: Identity) -> skia.Path:
     return curve([*mirrored([*right, (0, p.chin)])], True)
 
 
+def _fabric(p: Identity) -> skia.Paint:
+    """One paint for all parts of the garment, so that they join without a seam."""
+    d, cloth = min(p.depth, 1), tone(p.cloth)
+    tones = [mix(cloth, [1, 1, 1], 0.10 * d), cloth, mix(cloth, tone(p.cloth, 0.62), d)]
+    return gradient((-0.2, 0.5), (0.2, 1.2), tones)
+
+
 def _body(canvas: skia.Canvas, p: Identity) -> None:
     n, sh, pen, a = p.neck_w, p.shoulder_w, 0.008, p.line
-    skin, cloth, second = tone(p.skin), tone(p.cloth), tone(p.cloth2)
+    skin = tone(p.skin)
     shade, line, ink = tone(p.skin, 0.78, 1.0), tone(p.skin, 0.45, 0.8), tone(p.cloth, 0.42)
     d = min(p.depth, 1)
-    deep = mix(cloth, tone(p.cloth, 0.62), d)
     slope = 0.585 if p.masculine else 0.60
     right: list[Point] = [(n * 0.9, 0.50), (n * 1.9, slope), (sh * 0.80, 0.685), (sh, 0.80), (sh + 0.10, 1.02), (sh + 0.13, 1.4)]
     torso = curve([*((-x, y) for x, y in right), *reversed(right)], True)
     neck = curve(mirrored([(0, 0.10), (n, 0.12), (n * 0.96, 0.40), (n * 1.25, 0.53), (n * 2.3, 0.61), (0.14, 0.82), (0, 0.86)]), True)
-    shape(canvas, torso, gradient((-0.2, 0.5), (0.2, 1.2), [mix(cloth, [1, 1, 1], 0.10 * d), cloth, deep]), ink, pen, a)
+    shape(canvas, torso, _fabric(p), ink, pen, a)
     canvas.save()
     canvas.clipPath(torso, True)
     for s in (-1, 1):
@@ -67,16 +73,16 @@ def _body(canvas: skia.Canvas, p: Identity) -> None:
 def _tee(canvas: skia.Canvas, p: Identity) -> None:
     n, a = p.neck_w, p.line
     neck = [(-n * 2.05, 0.575), (-n * 1.25, 0.70), (0, 0.765), (n * 1.25, 0.70), (n * 2.05, 0.575)]
-    cover = curve([*neck, (n * 2.8, 0.66), (0.5, 1.0), (-0.5, 1.0), (-n * 2.8, 0.66)], True)
-    canvas.drawPath(cover, gradient((-0.2, 0.5), (0.2, 1.2), [tone(p.cloth), mix(tone(p.cloth), tone(p.cloth, 0.75), min(p.depth, 1))]))
+    cover = curve([*neck, (n * 2.6, 0.66), (0.36, 0.9), (-0.36, 0.9), (-n * 2.6, 0.66)], True)
+    canvas.drawPath(cover, _fabric(p))
     canvas.drawPath(curve(neck), stroke(tone(p.cloth, 0.42), 0.044, a * 0.9))
     canvas.drawPath(curve(neck), stroke(tone(p.cloth2) if p.seed % 2 else tone(p.cloth, 0.88), 0.034))
 
 
 def _shirt(canvas: skia.Canvas, p: Identity) -> None:
     n, ink = p.neck_w, tone(p.cloth, 0.42)
-    cover = curve([(-n * 1.6, 0.55), (-n * 0.6, 0.72), (0, 0.83), (n * 0.6, 0.72), (n * 1.6, 0.55), (n * 3, 0.66), (0.5, 1.2), (-0.5, 1.2), (-n * 3, 0.66)], True)
-    canvas.drawPath(cover, gradient((0, 0.5), (0.1, 1.2), [tone(p.cloth), mix(tone(p.cloth), tone(p.cloth, 0.75), min(p.depth, 1))]))
+    cover = curve([(-n * 1.6, 0.55), (-n * 0.6, 0.72), (0, 0.83), (n * 0.6, 0.72), (n * 1.6, 0.55), (n * 2.6, 0.66), (0.36, 1.2), (-0.36, 1.2), (-n * 2.6, 0.66)], True)
+    canvas.drawPath(cover, _fabric(p))
     canvas.drawPath(curve([(0, 0.80), (0.012, 0.95), (0.012, 1.2)]), stroke(ink, 0.008, 0.5 + 0.3 * p.line))
     for y in (0.90, 1.02):
         canvas.drawOval(oval(-0.028, y, 0.012, 0.012), fill(tone(p.cloth2), 1.0))
@@ -117,8 +123,8 @@ def _jacket(canvas: skia.Canvas, p: Identity) -> None:
 
 def _turtleneck(canvas: skia.Canvas, p: Identity) -> None:
     n, ink, a = p.neck_w, tone(p.cloth, 0.42), max(p.line, 0.2)
-    base = curve([(-n * 2.4, 0.59), (-n, 0.50), (n, 0.50), (n * 2.4, 0.59), (0.4, 0.95), (-0.4, 0.95)], True)
-    canvas.drawPath(base, gradient((0, 0.5), (0, 1.0), [tone(p.cloth), tone(p.cloth, 0.92)]))
+    base = curve([(-n * 2.3, 0.60), (-n, 0.50), (n, 0.50), (n * 2.3, 0.60), (0.34, 0.9), (-0.34, 0.9)], True)
+    canvas.drawPath(base, _fabric(p))
     roll = curve([(-n * 1.10, 0.415), (0, 0.475), (n * 1.10, 0.415), (n * 1.30, 0.56), (n * 0.9, 0.625), (0, 0.65), (-n * 0.9, 0.625), (-n * 1.30, 0.56)], True)
     shape(canvas, roll, gradient((0, 0.42), (0, 0.65), [mix(tone(p.cloth), [1, 1, 1], 0.12), tone(p.cloth, 0.82)]), ink, 0.008, a)
     for q in np.linspace(-0.8, 0.8, 7):
@@ -178,9 +184,9 @@ def _beard(canvas: skia.Canvas, p: Identity) -> None:
     area = curve([*side, *((-x, y) for x, y in side[-2::-1]), (-w * 0.9, p.chin + 0.06), (0, p.chin + 0.12), (w * 0.9, p.chin + 0.06)], True)
     canvas.drawPath(area, fill(colour, 0.30 * p.stubble, 0.018))
     if p.beard:
-        canvas.drawPath(area, fill(colour, 0.85 * p.beard, 0.010 if p.style != "cel" else 0.003))
-        bare = skia.Path().addOval(oval(0, my + 0.004, m * 1.02, 0.030))
-        canvas.drawPath(bare, fill(tone(p.skin, 0.94), 0.9, 0.010))
+        canvas.drawPath(area, fill(colour, 0.85 * p.beard, 0.012 if p.style == "painted" else 0.004))
+        bare = skia.Path().addOval(oval(0, my + 0.006, m * 0.92, 0.024))
+        canvas.drawPath(bare, fill(tone(p.skin, 0.92), 0.9, 0.007))
 
 
 def _nose(canvas: skia.Canvas, p: Identity) -> None:

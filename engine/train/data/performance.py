@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.train.data.augment import breath_noise, draw_noise, pass_channel, rms
-from engine.train.data.coarticulation import mouth_tracks
+from engine.train.data.coarticulation import MOUTH_CONTROLS, SHUT_LIPS, mouth_tracks
 from engine.train.data.gestures import (
     Temperament,
     blink_track,
@@ -70,7 +70,7 @@ def make_take(seed: int, held_out: bool = False) -> Take:
     state = script.states(frame_count, FPS)
     controls = _perform(script, person, state, rng)
     base = np.array([person.base.get(name, 0.0) for name in CONTROL_NAMES], np.float32)
-    base[CONTROL_NAMES.index("mouthClose")] = controls["mouthClose"][script.silent_frames(frame_count, FPS)][0]
+    base[CONTROL_NAMES.index("mouthClose")] = SHUT_LIPS
     table = np.stack([np.clip(controls[name], _RANGES[name], 1.0) for name in CONTROL_NAMES], axis=1)
     samples = _record(script, state, rng, plain=held_out and not script.warped)
     return Take(samples, script.other, table.astype(np.float32), state, script.phones, base)
@@ -94,12 +94,24 @@ def _perform(
     c: dict[str, Track] = {name: np.full(n, person.base.get(name, 0.0)) for name in CONTROL_NAMES}
     for name, track in mouth_tracks(script.phones, n, FPS, loudness, person.articulation).items():
         c[name] = track.astype(np.float64)
-    share = {name: ease(mask.astype(np.float64), FPS, 0.7) for name, mask in (("s", speaking), ("l", listening))}
+    _shut_outside(c, speaking)
+    share = {
+        name: ease(mask.astype(np.float64), FPS, 0.7) for name, mask in (("s", speaking), ("l", listening))
+    }
     liveliness = person.head * (0.42 + 0.58 * share["s"])
-    for name, spread, corner_hz in (("headYaw", 0.27, 0.35), ("headPitch", 0.17, 0.4), ("headRoll", 0.19, 0.3)):
+    for name, spread, corner_hz in (
+        ("headYaw", 0.3, 0.35),
+        ("headPitch", 0.21, 0.4),
+        ("headRoll", 0.2, 0.3),
+    ):
         c[name] += spread * liveliness * slow_noise(n, FPS, rng, corner_hz)
     c["headShift"] += 0.25 * liveliness * slow_noise(n, FPS, rng, 0.25) + 0.3 * c["headYaw"]
-    for name, spread in (("mouthSmile", 0.05), ("browInnerUp", 0.05), ("browOuterUp", 0.05), ("eyeWide", 0.03)):
+    for name, spread in (
+        ("mouthSmile", 0.05),
+        ("browInnerUp", 0.05),
+        ("browOuterUp", 0.05),
+        ("eyeWide", 0.03),
+    ):
         c[name] += spread * person.brows * slow_noise(n, FPS, rng, 0.3)
     c["mouthSmile"] += person.nods * rng.uniform(0.02, 0.18) * share["l"]
     _accents(c, script, person, loudness, speaking, rng)
@@ -119,15 +131,34 @@ def _perform(
     return c
 
 
+def _shut_outside(c: dict[str, Track], speaking: npt.NDArray[np.bool_]) -> None:
+    """Lips move in the speaking state only; after it they close within three frames."""
+    gate = speaking.astype(np.float64)
+    for late, left in ((1, 0.6), (2, 0.2)):
+        gate[late:] = np.maximum(gate[late:], left * speaking[:-late])
+    c["mouthClose"] = np.maximum(c["mouthClose"] * gate, SHUT_LIPS * (1.0 - gate))
+    for name in MOUTH_CONTROLS:
+        if name != "mouthClose":
+            c[name] *= gate
+
+
 def _accents(
-    c: dict[str, Track], script: Script, person: Temperament, loudness: Track, speaking: npt.NDArray[np.bool_],
+    c: dict[str, Track],
+    script: Script,
+    person: Temperament,
+    loudness: Track,
+    speaking: npt.NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> None:
     """Head beats and brow raises on the loud syllables of the avatar's own voice."""
     n = len(speaking)
     kernel = np.hanning(25)
     smooth = np.convolve(loudness, kernel / kernel.sum(), "same")
-    peaks = [i for i in range(12, len(smooth) - 12) if smooth[i] == smooth[i - 12 : i + 13].max() and smooth[i] > -0.3]
+    peaks = [
+        i
+        for i in range(12, len(smooth) - 12)
+        if smooth[i] == smooth[i - 12 : i + 13].max() and smooth[i] > -0.3
+    ]
     for peak in peaks:
         at_s = peak / 100.0
         if not speaking[min(int(at_s * FPS), n - 1)]:
@@ -152,10 +183,14 @@ def _reactions(c: dict[str, Track], script: Script, person: Temperament, rng: np
             c["headPitch"] += rng.uniform(0.3, 0.6) * person.nods * nod(n, FPS, at_s, cycles, period_s)
         if end_s - start_s > 1.8 and rng.random() < 0.4:
             at_s = rng.uniform(start_s + 0.6, end_s - 0.6)
-            c["headPitch"] += rng.uniform(0.18, 0.4) * person.nods * nod(n, FPS, at_s, 1, rng.uniform(0.4, 0.6))
+            c["headPitch"] += (
+                rng.uniform(0.18, 0.4) * person.nods * nod(n, FPS, at_s, 1, rng.uniform(0.4, 0.6))
+            )
         middle_s, width_s = (start_s + end_s) / 2.0, end_s - start_s + 1.2
         if rng.random() < 0.3:
-            c["headRoll"] += rng.choice([-1.0, 1.0]) * rng.uniform(0.15, 0.4) * bump(n, FPS, middle_s, width_s)
+            c["headRoll"] += (
+                rng.choice([-1.0, 1.0]) * rng.uniform(0.15, 0.4) * bump(n, FPS, middle_s, width_s)
+            )
         if rng.random() < 0.4:
             raised = rng.uniform(0.15, 0.5) * person.brows * bump(n, FPS, end_s - 0.2, rng.uniform(0.8, 1.6))
             c["browInnerUp"] += raised
@@ -173,16 +208,19 @@ def _record(script: Script, state: npt.NDArray[np.int64], rng: np.random.Generat
     other = other * np.float32(10.0 ** (rng.uniform(-14.0, 8.0) / 20.0))
     level = rms(script.own)
     x = own + other
-    for phrase_start_s, _ in script.phrases:
-        if rng.random() < 0.3:
-            breath = breath_noise(rng) * np.float32(level * 10.0 ** (rng.uniform(-36.0, -12.0) / 20.0))
-            end = int((phrase_start_s - rng.uniform(0.02, 0.2)) * SAMPLE_RATE_HZ)
-            if end > len(breath):
-                x[end - len(breath) : end] += breath
+    breaths_s = [start_s for start_s, _ in script.phrases if rng.random() < 0.3]
+    breaths_s += rng.uniform(1.0, count / SAMPLE_RATE_HZ, int(rng.integers(0, 4))).tolist()
+    for before_s in breaths_s:
+        breath = breath_noise(rng) * np.float32(level * 10.0 ** (rng.uniform(-36.0, -12.0) / 20.0))
+        end = int((before_s - rng.uniform(0.02, 0.2)) * SAMPLE_RATE_HZ)
+        if end > len(breath):
+            x[end - len(breath) : end] += breath
     for _ in range(int(rng.choice([0, 1, 2], p=[0.12, 0.63, 0.25]))):
         noise = draw_noise(count, rng, [script.bystander])
         snr_db = rng.triangular(2.0, 26.0, 50.0)
-        per_state = 10.0 ** (rng.uniform(-3.0, 12.0, 3) * rng.integers(0, 2, 3) / 20.0)  # open or gated microphone
+        per_state = 10.0 ** (
+            rng.uniform(-3.0, 12.0, 3) * rng.integers(0, 2, 3) / 20.0
+        )  # open or gated microphone
         if rng.random() < 0.2:
             per_state[rng.integers(3)] = 0.0
         gain = ease(per_state[state], FPS, 0.3)

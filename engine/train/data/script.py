@@ -49,14 +49,6 @@ class Script:
         labels = np.array([state for _, _, state in self.segments], np.int64)
         return labels[np.searchsorted(ends, np.arange(frame_count) / fps, side="right")]
 
-    def silent_frames(self, frame_count: int, fps: int) -> npt.NDArray[np.bool_]:
-        """Frames at least 0.3 s from anything the avatar says, bool [frame_count]."""
-        t = np.arange(frame_count) / fps
-        silent = np.ones(frame_count, np.bool_)
-        for start_s, end_s in self.phrases:
-            silent &= (t < start_s - 0.3) | (t > end_s + 0.3)
-        return silent
-
 
 class _Speaker:
     """Says one sentence after the other, synthesizing a few at a time."""
@@ -97,7 +89,9 @@ class _Writer:
             fade = np.ones(limit, np.float32)
             fade[-320:] = np.linspace(1.0, 0.0, 320)
             samples = samples[:limit] * fade
-            phones = [Phone(p.name, p.start_s, min(p.end_s, limit_s)) for p in phones if p.start_s < limit_s - 0.02]
+            phones = [
+                Phone(p.name, p.start_s, min(p.end_s, limit_s)) for p in phones if p.start_s < limit_s - 0.02
+            ]
         start_s = self.clock / SAMPLE_RATE_HZ
         mine = speaker is self.own_speaker
         placed = [Phone(p.name, p.start_s + start_s, p.end_s + start_s) for p in phones]
@@ -113,16 +107,16 @@ class _Writer:
         rng, start = self.rng, self.clock
         left_s = float(rng.uniform(0.4, 1.6)) if rapid else _LONGEST_S
         if state == AvatarState.IDLE:
-            self.wait(min(left_s, rng.uniform(0.8, 6.0)))
+            self.wait(min(left_s, rng.uniform(0.8, 4.5)))
         elif state == AvatarState.LISTENING:
             self.wait(min(left_s, rng.uniform(0.0, 0.8)))
-            for _ in range(int(rng.integers(1, 3))):
+            for _ in range(1 + int(rng.random() < 0.35)):
                 if left_s > 0.3:
                     left_s -= self.say(self.other_speaker, left_s)
                     self.wait(0.0 if rapid else rng.uniform(0.1, 0.9))
         else:
             self.wait(min(left_s, rng.uniform(0.0, 0.12)))
-            for _ in range(int(rng.integers(1, 4))):
+            for _ in range(int(rng.integers(2, 5))):
                 if left_s > 0.3:
                     left_s -= self.say(self.own_speaker, left_s)
                     pause_s = rng.uniform(0.8, 2.0) if rng.random() < 0.12 else rng.uniform(0.05, 0.7)
@@ -197,7 +191,7 @@ def write_script(rng: np.random.Generator, held_index: int | None = None) -> Scr
         wanted = np.maximum(shares - spent / spent.sum(), 0.01)
         wanted[state] = 0.0
         state = AvatarState(int(rng.choice(3, p=wanted / wanted.sum())))
-    writer.segment(AvatarState.IDLE, rapid=False)
+    writer.segment(AvatarState.IDLE, rapid=state == AvatarState.IDLE)
     script, count = writer.script, writer.clock
     script.own, script.other, script.warped = _mix(writer.own, count), _mix(writer.other, count), warped
     extra = writer.other_speaker.next().samples

@@ -96,7 +96,7 @@ def render_pairs(folder: Path, entries: int, frames: int, first_seed: int, takes
     out = {
         k: np.lib.format.open_memmap(folder / f"{k}.npy", "w+", np.dtype(d), s) for k, (s, d) in shapes.items()
     }
-    anchors = []
+    points: dict[str, list[npt.NDArray[np.float32]]] = {"anchors": [], "landmarks": []}
     for start in tqdm(range(0, entries, IDENTITY_BATCH), desc="pairs", mininterval=10.0):
         count = min(IDENTITY_BATCH, entries - start)
         studio = Studio(list(range(first_seed + start, first_seed + start + count)), device=device)
@@ -120,8 +120,10 @@ def render_pairs(folder: Path, entries: int, frames: int, first_seed: int, takes
         every = ids.repeat_interleave(frames + 1)
         out["controls"][rows] = both.cpu().numpy()
         out["aperture"][rows] = studio.aperture(every, both.flatten(0, 1)).view(count, -1).cpu().numpy()
-        anchors.append(studio.anchors(every, both.flatten(0, 1)).unflatten(0, (count, -1)).cpu().numpy())
-    np.save(folder / "anchors.npy", np.concatenate(anchors).astype(np.float32))
+        for name, place in (("anchors", studio.anchors), ("landmarks", studio.landmarks)):
+            points[name].append(place(every, both.flatten(0, 1)).unflatten(0, (count, -1)).cpu().numpy())
+    for name, values in points.items():
+        np.save(folder / f"{name}.npy", np.concatenate(values).astype(np.float32))
 
 
 def render_performances(

@@ -131,7 +131,7 @@ _Raw = tuple[Float, int, list[Phone]]
 def _run(program: str, arguments: list[str]) -> str:
     path = shutil.which(program)
     if path is None:
-        raise EngineError(f"voice program '{program}' is not installed: install it (Debian: apt install {program})")
+        raise EngineError(f"voice program '{program}' is not installed (Debian: apt install {program})")
     done = subprocess.run([path, *arguments], capture_output=True, text=True, errors="replace", timeout=120)
     if done.returncode != 0:
         detail = (done.stderr.strip() or "no message").splitlines()[-1]
@@ -173,14 +173,14 @@ def _festival(sentences: Sequence[str], voice: Voice) -> list[_Raw]:
         script.append(f"(set! hts_engine_params (append hts_engine_params {options}))")
     else:
         script.append(f"(Parameter.set 'Duration_Stretch {voice.tract / voice.rate:.4f})")
-        params = f"(target_f0_mean {f0_hz:.2f}) (target_f0_std {14 * pitch:.2f}) (model_f0_mean 170) (model_f0_std 34)"
-        script.append(f"(set! int_lr_params '({params}))")
+        target = f"(target_f0_mean {f0_hz:.2f}) (target_f0_std {14 * pitch:.2f})"
+        script.append(f"(set! int_lr_params '({target} (model_f0_mean 170) (model_f0_std 34)))")
     with tempfile.TemporaryDirectory() as folder:
         for index, sentence in enumerate(sentences):
             text = sentence.replace("\\", " ").replace('"', " ")
             stem = Path(folder) / str(index)
-            script.append(f'(set! u (utt.synth (eval (list \'Utterance \'Text "{text}"))))')
-            script.append(f"(utt.save.wave u \"{stem}.wav\" 'riff)")
+            script.append(f"(set! u (utt.synth (eval (list 'Utterance 'Text \"{text}\"))))")
+            script.append(f'(utt.save.wave u "{stem}.wav" \'riff)')
             script.append(f'(set! fd (fopen "{stem}.seg" "w"))')
             line = '(lambda (s) (format fd "%s %f\\n" (item.name s) (item.feat s "end")))'
             script.append(f"(mapcar {line} (utt.relation.items u 'Segment))")

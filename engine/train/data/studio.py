@@ -17,7 +17,7 @@ from engine.train.data.controls import neutral_controls, random_controls
 from engine.train.data.hair import CY
 from engine.train.data.identity import Identity, default_identities, sample_identity
 from engine.train.data.paint import BOXES, UNITS, paint_layers
-from engine.train.data.warp import OFFSET, ZOOM, Maps, body, by_name, forward, head, jaw
+from engine.train.data.warp import ZOOM, Field, Maps, body, by_name, forward, head, jaw
 
 __all__ = [
     "ANCHOR_NAMES", "EYE_VIEWS", "FULL", "MOUTH_VIEW", "Studio", "View", "default_identities", "neutral_controls",
@@ -156,17 +156,17 @@ class Studio:
         self._layer(img, ids, frame, "nose")
         if window := frame.window(mouth.BOX, "mouth"):
             x, y = frame.rest(window, "mouth")
-            mouth.draw_mouth(img[:, :, window[0], window[1]], x, y, c, k, cover)
-        sides = [(s, (s * eyes.BOX[0], eyes.BOX[1], s * eyes.BOX[2], eyes.BOX[3])) for s in (-1, 1)]
-        for side, (a, top, b, bottom) in sides:
-            if window := frame.window((min(a, b), top, max(a, b), bottom), "eyes"):
+            mouth.draw_mouth(img[:, :3, window[0], window[1]], x, y, c, k, cover)
+        seen = []
+        for side in (-1, 1):
+            if window := frame.window(eyes.box(side), "eyes"):
                 x, y = frame.rest(window, "eyes")
-                eyes.draw_eye(img[:, :, window[0], window[1]], x, y, c, k, cover, side)
+                seen.append((img[:, :, window[0], window[1]], x, y, c, k, cover, side))
+        for eye in seen:
+            eyes.draw_eye(*eye)
         self._layer(img, ids, frame, "hair_front")
-        for side, (a, top, b, bottom) in sides:
-            if window := frame.window((min(a, b), top, max(a, b), bottom), "eyes"):
-                x, y = frame.rest(window, "eyes")
-                eyes.draw_brow(img[:, :, window[0], window[1]], x, y, c, k, cover, side)
+        for eye in seen:  # brows show through the fringe, as illustrators like it
+            eyes.draw_brow(*eye)
         return img.clamp_(0, 1)
 
     def _layer(self, img: torch.Tensor, ids: torch.Tensor, frame: _Frame, name: str) -> None:
@@ -189,7 +189,9 @@ class Studio:
             return
         part = pool[:, y0:y1, x0:x1][ids]
         texture = part.view(torch.uint8).view(*part.shape, 4).permute(0, 3, 1, 2).float()
-        grid = torch.stack([(tx - x0) * (2 / (x1 - x0)) - 1, (ty - y0) * (2 / (y1 - y0)) - 1], -1)
+        grid = torch.empty(*x.shape, 2, device=self.device)
+        torch.add((tx - x0).mul_(2 / (x1 - x0)), -1, out=grid[..., 0])
+        torch.add((ty - y0).mul_(2 / (y1 - y0)), -1, out=grid[..., 1])
         edge = "border" if name == "body" else "zeros"
         drawn = F.grid_sample(texture, grid, padding_mode=edge, align_corners=False).mul_(1 / 255)
         target = img[:, :, window[0], window[1]]
@@ -250,33 +252,41 @@ class _Frame:
         self.x = ((view.left + xs * (view.right - view.left)) / ZOOM)[None, None, :]
         self.y = ((view.top + ys * (view.bottom - view.top)) / ZOOM)[None, :, None]
         self.pixel = (view.bottom - view.top) / view.height_px / ZOOM
+        self.field = head(self.x, self.y, c)
+        h, w = view.height_px, view.width_px
+        self._step = max(1, h // 16), max(1, w // 16)
+        self._rows, self._columns = (
+            torch.arange(0, n + s - 1, s).clamp(max=n - 1) for n, s in zip((h, w), self._step, strict=True)
+        )
+        self._coarse = head(self.x[:, :, self._columns], self.y[:, self._rows], c)
 
-    def _warp(self, x: torch.Tensor, y: torch.Tensor, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def _layer(
+        self, field: Field, name: str, rows: slice, columns: slice, x: torch.Tensor, y: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if name == "body":
-            return body(x, y, self.c)
-        x, y = head(x, y, self.c, _DEPTHS[name])
+            return body(x, y, self.c, *field.at(0.0, rows, columns))
+        x, y = field.at(_DEPTHS[name], rows, columns)
         if name == "face":
             return x, jaw(y, self.c)
         if name.startswith("hair"):  # hair that hangs swings behind the head
-            x = x + 0.05 * (y + 0.25).clamp(min=0).square() * self.c["headYaw"]
+            x = x + (y + 0.25).clamp_(min=0).square_() * (0.05 * self.c["headYaw"])
         return x, y
 
     def rest(self, window: tuple[slice, slice], name: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Rest coordinates [B, h, w] of the pixels of a window."""
-        return self._warp(self.x[:, :, window[1]], self.y[:, window[0]], name)
+        return self._layer(self.field, name, *window, self.x[:, :, window[1]], self.y[:, window[0]])
 
     def window(self, box: tuple[float, float, float, float], name: str) -> tuple[slice, slice] | None:
         """Rows and columns in which any picture of the batch shows the box (rest units), None if none does."""
         h, w = self.y.shape[1], self.x.shape[2]
-        step_y, step_x = max(1, h // 16), max(1, w // 16)
-        rows, columns = (torch.arange(0, n + s - 1, s).clamp(max=n - 1) for n, s in ((h, step_y), (w, step_x)))
-        x, y = self._warp(self.x[:, :, columns], self.y[:, rows], name)
+        (step_y, step_x), every = self._step, slice(None)
+        x, y = self._layer(self._coarse, name, every, every, self.x[:, :, self._columns], self.y[:, self._rows])
         m = 1.2 * self.pixel
         inside = ((x > box[0] - m * step_x) & (x < box[2] + m * step_x)
                   & (y > box[1] - m * step_y) & (y < box[3] + m * step_y)).any(0)  # fmt: skip
         r, q = torch.nonzero(inside.any(1))[:, 0], torch.nonzero(inside.any(0))[:, 0]
         if len(r) == 0:
             return None
-        top, bottom = int(rows[r[0]]), int(rows[r[-1]]) + 1
-        left, right = int(columns[q[0]]), int(columns[q[-1]]) + 1
+        top, bottom = int(self._rows[r[0]]), int(self._rows[r[-1]]) + 1
+        left, right = int(self._columns[q[0]]), int(self._columns[q[-1]]) + 1
         return slice(max(0, top - step_y), min(h, bottom + step_y)), slice(max(0, left - step_x), min(w, right + step_x))
