@@ -1,0 +1,394 @@
+"""The whole flow: audio pushed in, frames iterated out; one thread plans and denoises, one decodes."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from engine.audio import AudioRing
+from engine.clips import HISTORY_FRAMES, ClipPlanner, LatentHistory
+from engine.config import check_bounds
+from engine.decode import Decoder
+from engine.denoise import Denoiser
+from engine.errors import AudioFormatError, ConfigError, ModelError
+from engine.expression import edit_reference
+from engine.frames import Retimer
+from engine.models import find_pack
+from engine.portrait import Portrait, read_picture
+from engine.reader import FrameReader
+from engine.runtime.manifest import Manifest, load_manifest
+from engine.runtime.session import Graphs, load_graphs
+from engine.runtime.stages import Channel, Stage
+from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState, ClipPlan, VideoFrame
+
+Float = npt.NDArray[np.float32]
+
+_CLOSE_S = 1.0
+_DECODED_FRAMES = 8
+_PAST_FRAMES = HISTORY_FRAMES + 16
+"""Audio is kept as long as latents, and the 320 ms that the oldest of their windows reach back."""
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A denoised clip on its way to the decoder; `before` is the latent of the frame before it."""
+
+    plan: ClipPlan
+    latents: Float
+    before: Float
+    stage_ms: Mapping[str, float]
+
+
+class Engine:
+    """A pack, loaded once per process and shared by its avatars."""
+
+    def __init__(
+        self, pack: str | Path = "nano", *, threads: int | None = None, provider: str = "auto"
+    ) -> None:
+        """Loads a pack.
+
+        Args:
+            pack: a shipped pack's name, or the folder of one.
+            threads: cap on the threads that compute; None: every core.
+            provider: "auto", "CPU", "CUDA", "TensorRT" or "OpenVINO".
+
+        Raises:
+            ModelError: the pack is missing, altered or does not fit its manifest.
+            ConfigError: the provider is unknown or absent.
+        """
+        self.manifest: Manifest = load_manifest(find_pack(pack))
+        self.graphs: Graphs = load_graphs(self.manifest, provider=provider, threads=threads)
+        self.provider: str = self.graphs.provider
+        self._portraits: dict[tuple[str, bool], Portrait] = {}
+        self._portraits_lock = threading.Lock()
+
+    def portrait(self, picture: str | Path | Image.Image | None = None) -> Portrait:
+        """An avatar of the pack by name, or a picture by path or value; each is prepared once.
+
+        Raises:
+            ModelError: there is no such avatar, the picture cannot be read, or it shows no face.
+        """
+        name = self.manifest.default_avatar if picture is None else picture
+        if isinstance(name, Image.Image):
+            return self._prepared(name, "picture", align=True)
+        path = self.manifest.avatars.get(str(name), Path(name).expanduser())
+        if not path.is_file():
+            known = ", ".join(sorted(self.manifest.avatars))
+            raise ModelError(f"no avatar '{name}'; the pack has {known}; or give the path of a picture")
+        return self._prepared(read_picture(path), str(name), align=True)
+
+    def _prepared(self, picture: Image.Image, origin: str, *, align: bool) -> Portrait:
+        pixels = picture.convert("RGBA")
+        digest = hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()
+        with self._portraits_lock:
+            if (digest, align) not in self._portraits:
+                self._portraits[digest, align] = Portrait(
+                    pixels, self.graphs, self.manifest, align=align, origin=origin
+                )
+            return self._portraits[digest, align]
+
+    def avatar(
+        self,
+        picture: str | Path | Image.Image | None = None,
+        *,
+        size_px: int = 384,
+        fps: int = 25,
+        steps: int = 2,
+        seed: int | None = None,
+        lead_ms: int | None = 640,
+        expression: Mapping[str, float] | None = None,
+    ) -> AvatarPipeline:
+        """Starts an avatar.
+
+        Args:
+            picture: see `portrait`; None: the pack's default avatar.
+            size_px: side of the frames.
+            fps: frames per second, 10..60.
+            steps: sampling steps, one of the manifest's.
+            seed: of the noise; None: another one each time.
+            lead_ms: a live avatar generates from what has arrived, this far ahead of the last frame
+                taken. None: a recording; generates as far ahead as its queues hold, in clips that
+                depend on the audio alone, so the same seed gives the same frames.
+            expression: controls by name that the reference picture is edited to first.
+
+        Raises:
+            ModelError: see `portrait`.
+            ConfigError: a value is out of its bounds.
+        """
+        check_bounds("size_px", size_px)
+        check_bounds("fps", fps)
+        if steps not in self.manifest.sampling_timesteps:
+            known = ", ".join(map(str, sorted(self.manifest.sampling_timesteps)))
+            raise ConfigError(f"steps = {steps}: this pack samples in {known} steps")
+        portrait = self.portrait(picture)
+        if expression:
+            decoder = Decoder(self.graphs["decoder"], portrait.banks, portrait.ref_picture(size_px))
+            edited = edit_reference(self.graphs["expression"], portrait.banks, decoder, expression)
+            portrait = self._prepared(Image.fromarray(edited, "RGBA"), "edited picture", align=False)
+        return AvatarPipeline(
+            self,
+            portrait,
+            size_px=size_px,
+            fps=fps,
+            steps=steps,
+            seed=secrets.randbits(32) if seed is None else seed,
+            lead_ms=lead_ms,
+        )
+
+
+class AvatarPipeline:
+    """One avatar: push its audio, iterate its frames. Made by `Engine.avatar`; close it after use."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        portrait: Portrait,
+        *,
+        size_px: int,
+        fps: int,
+        steps: int,
+        seed: int,
+        lead_ms: int | None,
+    ) -> None:
+        """Starts the threads; arguments as for `Engine.avatar`."""
+        manifest, graphs = engine.manifest, engine.graphs
+        self.fps, self.size_px = fps, size_px
+        self.reader = FrameReader(graphs["reader"], portrait, size_px)
+        self._frame_samples, self._model_fps = manifest.frame_samples, manifest.fps
+        self._audio_encoder = graphs["audio_encoder"]
+        self._denoiser = Denoiser(
+            graphs["denoiser"], portrait.banks, manifest.sampling_timesteps[steps], seed
+        )
+        self._decoder = Decoder(graphs["decoder"], portrait.banks, portrait.ref_picture(size_px))
+        # Everything below, down to the channels, is guarded by this condition.
+        self._changed = threading.Condition()
+        self._audio = AudioRing()
+        self._planner = ClipPlanner(
+            manifest.clip_lengths, manifest.frame_samples, whole_clips=lead_ms is None
+        )
+        self._history = LatentHistory(
+            portrait.banks["ref_latent"], manifest.motion_frames, manifest.reanchor_every_frames
+        )
+        self._state: AvatarState | None = None
+        self._lead_samples = None if lead_ms is None else lead_ms * SAMPLE_RATE_HZ // 1000
+        self._taken_samples = 0
+        self._closed = False
+        # A channel asks `_admit_*` under its own lock: never touch a channel while holding `_changed`.
+        self._clips: Channel[_Clip] = Channel(1, self._admit_clip)
+        self._frames: Channel[VideoFrame] = Channel(_DECODED_FRAMES, self._admit_frame)
+        self._stages = (
+            Stage("denoise", self._denoised(), self._clips),
+            Stage("decode", self._decoded(), self._frames, source=self._clips),
+        )
+        for stage in self._stages:
+            stage.start()
+
+    @property
+    def epoch(self) -> int:
+        """Number of barge-ins so far."""
+        with self._changed:
+            return self._planner.epoch
+
+    def push_audio(self, chunk: AudioChunk) -> None:
+        """Adds the next audio, silence between utterances too; never blocks.
+
+        Raises:
+            AudioFormatError: it is empty, not finite, does not start where the last one ended, or
+                follows `finish()`.
+        """
+        with self._changed:
+            if self._audio.finished:
+                raise AudioFormatError("audio was pushed after finish(); start another avatar")
+            self._audio.append(chunk)
+            self._changed.notify_all()
+
+    def set_state(self, state: AvatarState | None) -> None:
+        """Sets the class label from the next clip on, which is a short one.
+
+        Args:
+            state: None: SPEAKING where the audio has an utterance, else IDLE.
+        """
+        with self._changed:
+            if state != self._state:
+                self._state = state
+                self._planner.restart()
+
+    def finish(self) -> None:
+        """Says that the recording is over: `frames()` ends after its last frame."""
+        with self._changed:
+            self._audio.finished = True
+            self._changed.notify_all()
+
+    def clear(self, at_samples: int) -> int:
+        """Barge-in: drops audio and frames from a time on; new audio goes on from there.
+
+        Frames before that time still come, marked with the new epoch. The next clip is a short one
+        and follows the last latents before that time.
+
+        Returns:
+            The new epoch.
+
+        Raises:
+            AudioFormatError: the time is further back than what is kept (20 s).
+        """
+        with self._changed:
+            self._audio.cut(at_samples)
+            epoch = self._planner.clear(at_samples)
+            self._history.cut(self._planner.first_frame_from(at_samples))
+            self._taken_samples = min(self._taken_samples, at_samples)
+            self._changed.notify_all()
+        self._clips.sift()
+        self._frames.sift()
+        return epoch
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Yields frames in order of pts, waiting for them; ends after `finish()` or `close()`.
+
+        Raises:
+            EngineError: a stage failed.
+        """
+        for frame in self._frames:
+            with self._changed:
+                self._taken_samples = frame.pts_samples + SAMPLE_RATE_HZ // self.fps
+                self._changed.notify_all()
+            yield frame
+
+    def close(self) -> None:
+        """Stops and joins the threads within 1 s; a second call does nothing."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._clips.close()
+        self._frames.close()
+        deadline_s = time.monotonic() + _CLOSE_S
+        for stage in self._stages:
+            stage.join(max(0.0, deadline_s - time.monotonic()))
+
+    def __enter__(self) -> AvatarPipeline:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _state_of(self, frame: int) -> AvatarState:
+        if self._state is not None:
+            return self._state
+        speaking = self._audio.utterance_at(frame * self._frame_samples)
+        return AvatarState.SPEAKING if speaking else AvatarState.IDLE
+
+    def _has_lead(self) -> bool:
+        """Whether the next clip would still lie near enough to what is shown."""
+        if self._lead_samples is None:
+            return True
+        clip_samples = self._planner.due_length * self._frame_samples
+        ahead_samples = self._planner.next_frame * self._frame_samples - self._taken_samples
+        return ahead_samples + clip_samples <= max(self._lead_samples, clip_samples)
+
+    def _next_clip(self) -> tuple[ClipPlan, Float, Float, Float, float] | None:
+        """Waits for the next plan, with its mel windows, motion frames, last latent and milliseconds."""
+        with self._changed:
+            while not self._closed:
+                ready = self._audio.frames_ready(self._frame_samples)
+                finished = self._audio.finished
+                if finished and self._planner.next_frame >= ready:
+                    return None
+                plan = None
+                if self._has_lead():
+                    plan = self._planner.plan(ready, finished=finished, state_of=self._state_of)
+                if plan is not None:
+                    start_s = time.perf_counter()
+                    first = plan.first_frame
+                    mel = self._audio.mel_windows(first, plan.clip_length, self._frame_samples)
+                    self._audio.discard_before((first - _PAST_FRAMES) * self._frame_samples)
+                    motion_frames, before = self._history.motion_frames(plan), self._history.at(first - 1)
+                    return plan, mel, motion_frames, before, (time.perf_counter() - start_s) * 1000.0
+                self._changed.wait()
+        return None
+
+    def _denoised(self) -> Iterator[_Clip]:
+        while (job := self._next_clip()) is not None:
+            plan, mel_windows, motion_frames, before, features_ms = job
+            start_s = time.perf_counter()
+            audio_emb = self._audio_encoder.run({"mel_windows": mel_windows})["audio_emb"]
+            encoded_s = time.perf_counter()
+            latents = self._denoiser.generate(plan, audio_emb, motion_frames)
+            spent_ms = {
+                "features": features_ms,
+                "audio_encoder": (encoded_s - start_s) * 1000.0,
+                "denoise": (time.perf_counter() - encoded_s) * 1000.0,
+            }
+            stage_ms = {name: ms / plan.clip_length for name, ms in spent_ms.items()}
+            with self._changed:
+                clip = self._admit_clip(_Clip(plan, latents, before, stage_ms))
+                if clip is not None:
+                    self._history.store(clip.plan.first_frame, clip.latents)
+            if clip is not None:
+                yield clip
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        retimer, epoch, last = Retimer(self._model_fps, self.fps), 0, None
+        for clip in self._clips:
+            plan, last = clip.plan, clip
+            with self._changed:
+                cut = self._planner.cut_between(epoch, plan.epoch)
+            if cut is not None:
+                retimer.rewind(cut)
+            epoch = plan.epoch
+            for pts, index, latent in retimer.take(clip.before, clip.latents, plan.first_frame):
+                # Decoding takes longest: what a barge-in has made worthless is not decoded.
+                if (frame := self._picture(clip, pts, index, latent)) is None:
+                    break
+                yield frame
+        with self._changed:
+            end_samples = self._audio.end_samples if self._audio.finished and not self._closed else 0
+        if last is not None:
+            for pts in retimer.hold(end_samples):
+                if (frame := self._picture(last, pts, -1, last.latents[-1])) is not None:
+                    yield frame
+
+    def _picture(self, clip: _Clip, pts_samples: int, index: int, latent: Float) -> VideoFrame | None:
+        with self._changed:
+            cut = self._planner.cut_between(clip.plan.epoch, self._planner.epoch)
+            if cut is not None and pts_samples >= cut:
+                return None
+            utterance_id = self._audio.utterance_at(pts_samples)
+        start_s = time.perf_counter()
+        rgba = self._decoder.decode(latent[None])[0]
+        stage_ms = {**clip.stage_ms, "decode": (time.perf_counter() - start_s) * 1000.0}
+        state = AvatarState(int(clip.plan.states[index]))
+        return VideoFrame(rgba, pts_samples, utterance_id, clip.plan.epoch, state, stage_ms)
+
+    def _admit_clip(self, clip: _Clip) -> _Clip | None:
+        """Drops the frames that barge-ins since have cleared; what is left gets the new epoch."""
+        plan = clip.plan
+        with self._changed:
+            epoch = self._planner.epoch
+            cut = self._planner.cut_between(plan.epoch, epoch)
+            if cut is None:
+                return clip
+            keep = min(plan.clip_length, self._planner.first_frame_from(cut) - plan.first_frame)
+        if keep < 1:
+            return None
+        plan = replace(plan, clip_length=keep, states=plan.states[:keep], epoch=epoch)
+        return replace(clip, plan=plan, latents=clip.latents[:keep])
+
+    def _admit_frame(self, frame: VideoFrame) -> VideoFrame | None:
+        """Drops a frame that barge-ins since have cleared; others get the new epoch."""
+        with self._changed:
+            epoch = self._planner.epoch
+            cut = self._planner.cut_between(frame.epoch, epoch)
+        if cut is None:
+            return frame
+        return replace(frame, epoch=epoch) if frame.pts_samples < cut else None

@@ -1,0 +1,252 @@
+"""A pack's `manifest.json`: names, shapes and sha256 of everything in it, checked when it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.errors import ModelError
+from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
+
+FORMAT_VERSION = 1
+REF_IMAGE_PX = 384
+LOCATOR_PX = 96
+BANK_CONSUMERS = ("denoiser", "decoder", "expression")
+"""Graphs whose further inputs are fed from the outputs of `reference` that bear the same name."""
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a graph.
+
+    Attributes:
+        dtype: numpy's name, as "float32".
+        shape: sizes; a letter (F video frames, S output size) where the size is free.
+    """
+
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One ONNX graph of a pack."""
+
+    path: Path
+    precision: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a pack says of itself; `engine/README.md` shows the file.
+
+    Attributes:
+        fps: frames the model makes per second.
+        framing_eyes: x of the picture's left eye, x of its right eye, y of both; -1..1.
+        framing_mouth: x, y of the middle of the mouth, -1..1.
+        sampling_timesteps: timesteps 0..1 by number of steps.
+        reanchor_every_frames: how often the oldest motion frame is replaced by the reference's own
+            latent, against drift; None: never.
+    """
+
+    root: Path
+    preset: str
+    version: str
+    fps: int
+    window_frames: int
+    mel_bins: int
+    latent_shape: tuple[int, ...]
+    audio_tokens: int
+    audio_width: int
+    clip_lengths: tuple[int, ...]
+    motion_frames: int
+    sampling_timesteps: Mapping[int, tuple[float, ...]]
+    reanchor_every_frames: int | None
+    framing_eyes: tuple[float, ...]
+    framing_mouth: tuple[float, ...]
+    graphs: Mapping[str, GraphSpec]
+    avatars: Mapping[str, Path]
+    default_avatar: str
+
+    @property
+    def frame_samples(self) -> int:
+        """Audio samples per model frame (640 at 25 frames/s)."""
+        return SAMPLE_RATE_HZ // self.fps
+
+
+def _tensors(raw: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {name: TensorSpec(str(dtype), tuple(shape)) for name, (dtype, shape) in raw.items()}
+
+
+def _float32(*shape: int | str) -> TensorSpec:
+    return TensorSpec("float32", shape)
+
+
+def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, TensorSpec]]]:
+    """The inputs and outputs that every pack has, as in the table of `engine/README.md`."""
+    latent, controls = m.latent_shape, len(CONTROL_NAMES)
+    clip, audio_emb = _float32(1, "F", *latent), _float32("F", m.audio_tokens, m.audio_width)
+    conditions = {
+        "audio_emb": audio_emb,
+        "state": TensorSpec("int64", (1, "F")),
+        "motion_frames": _float32(1, m.motion_frames, *latent),
+    }
+    rgba = TensorSpec("uint8", ("F", "S", "S", 4))
+    image = _float32(1, 4, LOCATOR_PX, LOCATOR_PX)
+    return {
+        "audio_encoder": (
+            {"mel_windows": _float32("F", m.window_frames, m.mel_bins)},
+            {"audio_emb": audio_emb},
+        ),
+        "reference": (
+            {"ref_image": _float32(1, 4, REF_IMAGE_PX, REF_IMAGE_PX)},
+            {"ref_latent": _float32(1, *latent)},
+        ),
+        "denoiser": ({"x": clip, "timestep": _float32(1), **conditions}, {"x0": clip}),
+        "decoder": (
+            {"latents": _float32("F", *latent), "ref_picture": _float32(1, 4, "S", "S")},
+            {"rgba": rgba},
+        ),
+        "face_locator": ({"image": image}, {"landmarks": _float32(1, 7, 2)}),
+        "expression": ({"controls": _float32(1, controls)}, {"latents": _float32(1, *latent)}),
+        "reader": (
+            {"image": _float32("F", 4, LOCATOR_PX, LOCATOR_PX), "ref": image},
+            {"controls": _float32("F", controls + 1)},
+        ),
+    }
+
+
+def _check_contract(m: Manifest) -> None:
+    """Raises ModelError naming the first graph or tensor that does not fit the contract."""
+    where = m.root / "manifest.json"
+    for graph, (inputs, outputs) in _contract(m).items():
+        if graph not in m.graphs:
+            raise ModelError(f"{where}: graph '{graph}' is missing; export the pack again")
+        spec = m.graphs[graph]
+        for kind, wanted, given in (("input", inputs, spec.inputs), ("output", outputs, spec.outputs)):
+            for name, tensor in wanted.items():
+                if given.get(name) != tensor:
+                    has = given.get(name, "missing")
+                    raise ModelError(f"{where}: graphs.{graph}: {kind} '{name}' is {has}, expected {tensor}")
+        banks = m.graphs["reference"].outputs if graph in BANK_CONSUMERS else {}
+        for name in spec.inputs.keys() - inputs.keys():
+            if banks.get(name) != spec.inputs[name]:
+                raise ModelError(
+                    f"{where}: graphs.{graph}: nothing feeds input '{name}' ({spec.inputs[name]}); "
+                    "only outputs of 'reference' of the same shape can"
+                )
+
+
+def _check_ranges(m: Manifest) -> None:
+    """Raises ModelError naming the first key whose value the runtime cannot work with."""
+    checks = {
+        "fps": m.fps > 0 and SAMPLE_RATE_HZ % (m.fps * 160) == 0,
+        "clip_lengths": m.clip_lengths[:1] == (1,) and list(m.clip_lengths) == sorted(set(m.clip_lengths)),
+        "motion_frames": m.motion_frames >= 1,
+        "sampling_timesteps": bool(m.sampling_timesteps)
+        and all(n == len(t) and t[0] == 1.0 for n, t in m.sampling_timesteps.items()),
+        "reanchor_every_frames": m.reanchor_every_frames is None or m.reanchor_every_frames >= 1,
+        "framing": len(m.framing_eyes) == 3 and len(m.framing_mouth) == 2,
+        "default_avatar": m.default_avatar in m.avatars,
+    }
+    for key, good in checks.items():
+        if not good:
+            raise ModelError(f"{m.root / 'manifest.json'}: {key} has a value this engine cannot use")
+
+
+def _checked_file(root: Path, entry: Mapping[str, Any], what: str) -> Path:
+    path = (root / str(entry["file"])).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise ModelError(f"{root / 'manifest.json'}: {what}: file {entry['file']} lies outside the pack")
+    if not path.is_file():
+        raise ModelError(f"{what}: {path} is missing; install the pack again")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+        raise ModelError(
+            f"{what}: {path} was altered (its sha256 is not the manifest's); install the pack again"
+        )
+    return path
+
+
+def _parse(root: Path, raw: Mapping[str, Any]) -> Manifest:
+    graphs = {
+        name: GraphSpec(
+            path=_checked_file(root, entry, f"graph '{name}'"),
+            precision=str(entry["precision"]),
+            inputs=_tensors(entry["inputs"]),
+            outputs=_tensors(entry["outputs"]),
+        )
+        for name, entry in raw["graphs"].items()
+    }
+    avatars = {name: _checked_file(root, entry, f"avatar '{name}'") for name, entry in raw["avatars"].items()}
+    return Manifest(
+        root=root,
+        preset=str(raw["preset"]),
+        version=str(raw["version"]),
+        fps=int(raw["fps"]),
+        window_frames=int(raw["audio"]["window_frames"]),
+        mel_bins=int(raw["audio"]["mel_bins"]),
+        latent_shape=tuple(map(int, raw["latent_shape"])),
+        audio_tokens=int(raw["audio_tokens"]),
+        audio_width=int(raw["audio_width"]),
+        clip_lengths=tuple(map(int, raw["clip_lengths"])),
+        motion_frames=int(raw["motion_frames"]),
+        sampling_timesteps={int(n): tuple(map(float, t)) for n, t in raw["sampling_timesteps"].items()},
+        reanchor_every_frames=raw.get("reanchor_every_frames"),
+        framing_eyes=tuple(map(float, raw["framing"]["eyes"])),
+        framing_mouth=tuple(map(float, raw["framing"]["mouth"])),
+        graphs=graphs,
+        avatars=avatars,
+        default_avatar=str(raw["default_avatar"]),
+    )
+
+
+def _required(raw: Mapping[str, Any], key: str, wanted: V, where: Path) -> None:
+    if raw.get(key) != wanted:
+        raise ModelError(f"{where}: {key} is {raw.get(key)!r}, this engine reads {wanted!r}")
+
+
+def load_manifest(root: str | Path) -> Manifest:
+    """Reads and checks a pack's manifest and the sha256 of every file it names.
+
+    Raises:
+        ModelError: the manifest is missing, not JSON, of another format version, does not fit the
+            contract, or a file is missing or altered.
+    """
+    root = Path(root)
+    where = root / "manifest.json"
+    try:
+        raw = json.loads(where.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            f"{where} cannot be read ({error.strerror}); is this the folder of a pack?"
+        ) from error
+    except ValueError as error:
+        raise ModelError(f"{where} is not JSON ({error})") from error
+    if not isinstance(raw, dict):
+        raise ModelError(f"{where} holds a {type(raw).__name__}, expected an object")
+    _required(raw, "format", "llia-pack", where)
+    _required(raw, "format_version", FORMAT_VERSION, where)
+    _required(raw, "sample_rate_hz", SAMPLE_RATE_HZ, where)
+    _required(raw, "controls", list(CONTROL_NAMES), where)
+    _required(raw.get("audio", {}), "hop_samples", 160, where)
+    _required(raw.get("audio", {}), "lookahead_ms", 80, where)
+    try:
+        manifest = _parse(root, raw)
+    except KeyError as error:
+        raise ModelError(f"{where}: key {error} is missing") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{where}: a value has the wrong type ({error})") from error
+    _check_ranges(manifest)
+    _check_contract(manifest)
+    return manifest
