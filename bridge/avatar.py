@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -27,7 +28,9 @@ from bridge.relay import Relay
 from bridge.speech import SpeechQueue, Utterance
 from bridge.state import SpeechTracker
 from engine.audio import MAX_RATE_HZ, MIN_RATE_HZ, StreamingResampler, checked_samples
+from engine.config import EngineConfig
 from engine.errors import AudioFormatError
+from engine.pipeline import Engine
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState, VideoFrame
 
 Float = npt.NDArray[np.float32]
@@ -63,6 +66,27 @@ class Pipeline(Protocol):
 
     def close(self) -> None:
         """Ends the pipeline's threads and its frames."""
+
+
+def open_session(config: EngineConfig, *, lead_ms: float, queue_limit_s: float) -> AvatarSession:
+    """Loads the pack and starts its default avatar, or the one that is configured.
+
+    Raises:
+        EngineError: the pack, the picture or a value is wrong.
+    """
+    engine = Engine(config.pack, threads=config.threads, provider=config.provider)
+    pipeline = engine.avatar(
+        config.avatar or None, size_px=config.size_px, fps=config.fps, steps=config.steps, seed=config.seed
+    )
+    return AvatarSession(
+        pipeline,
+        fps=config.fps,
+        size_px=config.size_px,
+        name=Path(config.avatar or engine.manifest.default_avatar).stem,
+        provider=engine.provider,
+        lead_ms=lead_ms,
+        queue_limit_s=queue_limit_s,
+    )
 
 
 class AvatarSession:
@@ -125,6 +149,7 @@ class AvatarSession:
         self._ready: deque[VideoFrame] = deque()
         self._epoch = 0
         self._shown_samples = 0
+        self._resume_samples = 0
         self._last_statistics_s = time.monotonic()
         self._failure = ""
         self._closed = threading.Event()
@@ -185,6 +210,7 @@ class AvatarSession:
                 at_samples = min(now + int(hold_ms * SAMPLE_RATE_HZ / 1_000), self._fed.end_samples)
                 events = self._tracker.cancelled(self._speech.cancel(), at_samples)
                 self._fed.rewind(at_samples)
+                self._resume_samples = at_samples  # the engine still gives frames of before, renumbered
             epoch = self._pipeline.clear(at_samples)
             with self._showing:
                 self._epoch = epoch
@@ -315,7 +341,7 @@ class AvatarSession:
         try:
             for frame in self._pipeline.frames():
                 with self._showing:
-                    if frame.epoch < self._epoch:
+                    if frame.epoch < self._epoch or frame.pts_samples < self._resume_samples:
                         self._meter.old_epoch += 1
                         continue
                     fed_ns = self._fed.fed_ns(frame.pts_samples + lookahead_samples - 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
+import socket
 import threading
 from collections.abc import Callable
 
@@ -58,8 +60,8 @@ def bind(
         PortError: not loopback, or the port is taken or not allowed.
     """
     require_loopback(host, "sockets.host")
-    socket = context.socket(kind)
-    socket.linger = 0
+    bound = context.socket(kind)
+    bound.linger = 0
     for option, value in (
         (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
         (zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS),
@@ -70,38 +72,64 @@ def bind(
         (zmq.RCVHWM, WAITING_REQUESTS),
         (zmq.SNDHWM, WAITING_PUBLISHED),
     ):
-        socket.setsockopt(option, value)
+        bound.setsockopt(option, value)
     try:
-        socket.bind(f"tcp://{'127.0.0.1' if host == 'localhost' else host}:{port}")
+        bound.bind(f"tcp://{'127.0.0.1' if host == 'localhost' else host}:{port}")
     except zmq.ZMQError as error:
-        socket.close()
+        bound.close()
         if error.errno == zmq.EADDRINUSE:
             raise PortError(f"port {port} on {host} is in use; choose another with {flag} PORT") from None
         raise PortError(
             f"port {port} on {host} cannot be opened ({error.strerror}); try {flag} PORT"
         ) from None
-    return socket
+    return bound
 
 
-def bound_port(socket: zmq.Socket[bytes]) -> int:
-    """The port a socket is bound to."""
-    return int(socket.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
+def port_problem(host: str, port: int) -> str:
+    """Tries to listen on a port; returns why it is not possible, "" if it is."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen()
+        except OSError as error:
+            in_use = error.errno == errno.EADDRINUSE
+            return "is in use" if in_use else f"cannot be opened ({error.strerror})"
+    return ""
+
+
+def require_free_port(host: str, port: int, flag: str) -> None:
+    """Refuses a port that cannot be listened on.
+
+    Raises:
+        PortError: not loopback, or the port is taken or not allowed; names the flag to change it.
+    """
+    require_loopback(host, "sockets.host")
+    problem = port_problem(host, port)
+    if problem:
+        raise PortError(f"port {port} on {host} {problem}; choose another with {flag} PORT")
+
+
+def bound_port(bound: zmq.Socket[bytes]) -> int:
+    """The port a ZeroMQ socket is bound to."""
+    return int(bound.getsockopt_string(zmq.LAST_ENDPOINT).rsplit(":", 1)[1])
 
 
 class RequestServer:
     """Serves a ROUTER socket on a thread of its own: one request in, its answers out."""
 
     def __init__(
-        self, socket: zmq.Socket[bytes], answer: Callable[[bytes, list[memoryview]], list[bytes]]
+        self, router: zmq.Socket[bytes], answer: Callable[[bytes, list[memoryview]], list[bytes]]
     ) -> None:
         """Starts serving.
 
         Args:
-            socket: a bound ROUTER; from now on only this object touches it.
+            router: a bound ROUTER; from now on only this object touches it.
             answer: called with the client's identity and the message's parts; returns headers to send back.
                 Must not raise.
         """
-        self._socket = socket
+        self._socket = router
         self._answer = answer
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="requests", daemon=True)

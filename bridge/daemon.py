@@ -1,0 +1,108 @@
+"""Wires an avatar to its inputs and outputs and orders start and stop; no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import zmq
+
+from bridge.avatar import AvatarSession, open_session
+from bridge.config import Settings
+from bridge.control import Control
+from bridge.inputs.audio_file import FileSpeaker
+from bridge.inputs.microphone import Microphone
+from bridge.outputs.web import WebServer
+from bridge.outputs.zmq_frames import FramePublisher
+from bridge.sockets import RequestServer, bind, bound_port, require_free_port
+
+GREETING = Path(__file__).parent / "assets" / "greeting.wav"
+
+
+class Daemon:
+    """The running program.
+
+    Attributes:
+        session: the default avatar.
+        control_endpoint: where the ROUTER socket is.
+        frames_endpoint: where the XPUB socket is.
+        page_url: where the page is, "" without one.
+        microphone: name of the microphone heard, "" if none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        say: Path | None = None,
+        open_avatar: Callable[..., AvatarSession] = open_session,
+    ) -> None:
+        """Starts everything; ports first, so that a busy one is told before the model is loaded.
+
+        Args:
+            settings: see `bridge.config`.
+            say: an audio file to speak after the greeting.
+            open_avatar: makes the avatar (`bridge.avatar.open_session`).
+
+        Raises:
+            BridgeError: a port, device, file or value is wrong; everything started so far is ended.
+            EngineError: the pack or the picture is wrong; likewise.
+        """
+        self.page_url = ""
+        self.microphone = ""
+        self._stack = ExitStack()
+        with self._stack:
+            self._start(settings, say, open_avatar)
+            self._stack = self._stack.pop_all()
+
+    def _start(self, settings: Settings, say: Path | None, open_avatar: Callable[..., AvatarSession]) -> None:
+        host, page = settings.sockets.host, settings.page
+        if page.enabled:
+            require_free_port(host, page.port, "--page-port")
+        context = zmq.Context[zmq.Socket[bytes]]()
+        self._stack.callback(context.term)
+        control_socket = bind(context, zmq.ROUTER, host, settings.sockets.control_port, "--control-port")
+        self._stack.callback(control_socket.close)
+        frames_socket = bind(context, zmq.XPUB, host, settings.sockets.frames_port, "--frames-port")
+        self._stack.callback(frames_socket.close)
+        self.control_endpoint = f"tcp://{host}:{bound_port(control_socket)}"
+        self.frames_endpoint = f"tcp://{host}:{bound_port(frames_socket)}"
+
+        speech = settings.speech
+        self.session = open_avatar(
+            settings.engine, lead_ms=speech.lead_ms, queue_limit_s=speech.waiting_limit_s
+        )
+        self._stack.callback(self.session.close)
+
+        publisher = FramePublisher(frames_socket)
+        self._stack.callback(publisher.close)
+        publisher.add(self.session.avatar_id, self.session.frames, self.session.audio, self.session.events)
+        control = Control(self.frames_endpoint, speech.waiting_limit_s)
+        control.add(self.session)
+        self._stack.callback(RequestServer(control_socket, control.answer).close)
+        if page.enabled:
+            endpoints = {"control": self.control_endpoint, "frames": self.frames_endpoint}
+            server = WebServer(self.session, host, page.port, endpoints)
+            server.start()
+            self._stack.callback(server.close)
+            self.page_url = server.url
+
+        if speech.greeting:
+            self._speak(GREETING, "greeting")
+        if say is not None:
+            self._speak(say, "say")
+        if settings.microphone.enabled:
+            microphone = Microphone(
+                settings.microphone.device, self.session.push_audio, self.session.end_utterance
+            )
+            self._stack.callback(microphone.close)
+            self.microphone = microphone.name
+
+    def close(self) -> None:
+        """Ends everything in reverse order, within 2 s; calling it again does nothing."""
+        self._stack.close()
+
+    def _speak(self, path: Path, utterance_id: str) -> None:
+        speaker = FileSpeaker(path, utterance_id, self.session.push_audio, self.session.end_utterance)
+        self._stack.callback(speaker.close)

@@ -1,0 +1,1 @@
+"""Where speech comes from: ZeroMQ clients, audio files, the microphone."""
