@@ -58,7 +58,8 @@ def clip_hard(samples: Float, rng: np.random.Generator) -> Float:
     """Overdriven by 3..14 dB, then cut."""
     peak = float(np.abs(samples).max(initial=1e-6))
     drive = 10.0 ** (rng.uniform(3.0, 14.0) / 20.0)
-    return (np.clip(samples * drive, -peak, peak) / drive).astype(np.float32)
+    clipped: Float = (np.clip(samples * drive, -peak, peak) / drive).astype(np.float32)
+    return clipped
 
 
 def drift_gain(samples: Float, rng: np.random.Generator) -> Float:
@@ -67,7 +68,8 @@ def drift_gain(samples: Float, rng: np.random.Generator) -> Float:
     gain_db = np.interp(
         np.linspace(0, 1, len(samples)), np.linspace(0, 1, points), rng.uniform(-4, 4, points)
     )
-    return (samples * 10.0 ** (gain_db / 20.0)).astype(np.float32)
+    drifted: Float = (samples * 10.0 ** (gain_db / 20.0)).astype(np.float32)
+    return drifted
 
 
 def requantize(samples: Float, rng: np.random.Generator) -> Float:
@@ -76,7 +78,10 @@ def requantize(samples: Float, rng: np.random.Generator) -> Float:
     peak = float(np.abs(samples).max(initial=1e-6))
     folded = np.sign(samples) * np.log1p(mu * np.abs(samples) / peak) / np.log1p(mu)
     folded = np.round(folded * 127.0) / 127.0
-    return (np.sign(samples) * np.expm1(np.abs(folded) * np.log1p(mu)) / mu * peak).astype(np.float32)
+    decoded: Float = (np.sign(samples) * np.expm1(np.abs(folded) * np.log1p(mu)) / mu * peak).astype(
+        np.float32
+    )
+    return decoded
 
 
 def pass_channel(samples: Float, rng: np.random.Generator) -> Float:
@@ -97,12 +102,17 @@ def pass_channel(samples: Float, rng: np.random.Generator) -> Float:
     return samples
 
 
+def _unit_rms(x: npt.NDArray[np.floating]) -> Float:
+    scaled: Float = (x / (x.std() + 1e-9)).astype(np.float32)
+    return scaled
+
+
 def coloured_noise(count: int, rng: np.random.Generator, exponent: float) -> Float:
     """Unit-rms noise with power ~ 1 / f**exponent (0 white, 1 pink, 2 brown)."""
     spectrum = rng.normal(size=count // 2 + 1) + 1j * rng.normal(size=count // 2 + 1)
     hz = np.maximum(np.fft.rfftfreq(count, 1.0 / SAMPLE_RATE_HZ), 20.0)
     noise = np.fft.irfft(spectrum * hz ** (-exponent / 2.0), count)
-    return (noise / (noise.std() + 1e-9)).astype(np.float32)
+    return _unit_rms(noise)
 
 
 def hum(count: int, rng: np.random.Generator) -> Float:
@@ -113,7 +123,7 @@ def hum(count: int, rng: np.random.Generator) -> Float:
         rng.random() ** 2 * np.sin(2 * np.pi * base_hz * k * t_s + rng.uniform(0, 6.3)) for k in range(1, 9)
     ]
     x = np.sum(tones, axis=0)
-    return (x / (x.std() + 1e-9)).astype(np.float32)
+    return _unit_rms(x)
 
 
 def keyboard(count: int, rng: np.random.Generator) -> Float:
@@ -152,7 +162,7 @@ def music(count: int, rng: np.random.Generator) -> Float:
                 x[start : start + length] += envelope * np.sin(2 * np.pi * hz * k * t_s) / k**1.3
         if rng.random() < 0.5:
             x[start : start + length] += rng.normal(size=length) * np.exp(-t_s * 40.0) * 0.7
-    return (x / (x.std() + 1e-9)).astype(np.float32)
+    return _unit_rms(x)
 
 
 def babble(count: int, rng: np.random.Generator, voices: list[Float]) -> Float:
@@ -163,7 +173,7 @@ def babble(count: int, rng: np.random.Generator, voices: list[Float]) -> Float:
         repeated = np.tile(voice[:: int(rng.choice([1, -1]))], count // len(voice) + 2)
         start = int(rng.integers(len(voice)))
         x += repeated[start : start + count] * np.float32(rng.uniform(0.3, 1.0))
-    return (x / (x.std() + 1e-9)).astype(np.float32)
+    return _unit_rms(x)
 
 
 def breath_noise(rng: np.random.Generator) -> Float:

@@ -1,4 +1,4 @@
-"""Phones to mouth controls: a dominance blend (after Cohen and Massaro 1993) at 200 Hz, read at the frame times."""
+"""Phones to mouth controls: a dominance blend (Cohen and Massaro 1993) at 200 Hz, read at frame times."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from engine.errors import EngineError
-from engine.train.data.performance import Take, make_take
+from engine.train.data.performance import FPS, Take, make_take
 from engine.train.data.speech import Phone
 from engine.types import CONTROL_NAMES
 
@@ -29,19 +29,29 @@ def _to_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
 
 
 def save_take(path: Path, take: Take) -> None:
-    """Writes one take; audio is kept as 16-bit integers."""
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(
-        part,
-        samples=_to_int16(take.samples),
-        other=_to_int16(take.other),
-        controls=take.controls,
-        state=take.state.astype(np.int8),
-        base=take.base,
-        phone_names=np.array([p.name for p in take.phones], dtype="U8"),
-        phone_times_s=np.array([(p.start_s, p.end_s) for p in take.phones], np.float64).reshape(-1, 2),
-    )
-    part.replace(path)  # a reader never sees half a file
+    """Writes one take; audio is kept as 16-bit integers.
+
+    Raises:
+        EngineError: the file cannot be written.
+    """
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                samples=_to_int16(take.samples),
+                other=_to_int16(take.other),
+                controls=take.controls,
+                state=take.state.astype(np.int8),
+                base=take.base,
+                phone_names=np.array([p.name for p in take.phones], dtype="U8"),
+                phone_times_s=np.array([(p.start_s, p.end_s) for p in take.phones]).reshape(-1, 2),
+            )
+        part.replace(path)  # a reader never sees half a file
+    except OSError as error:
+        raise EngineError(
+            f"take {path} cannot be written ({error.strerror}): free the disk or choose another --out"
+        ) from None
 
 
 def load_take(path: Path) -> Take:
@@ -66,10 +76,12 @@ def load_take(path: Path) -> Take:
             )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         detail = str(error).splitlines()[0] if str(error) else "file is damaged"
-        raise EngineError(f"take {path} cannot be read ({detail}): build the corpus again") from None
+        raise EngineError(
+            f"take {path} cannot be read ({detail}): delete it and build the corpus again"
+        ) from None
     if take.controls.shape != (len(take.state), len(CONTROL_NAMES)):
         raise EngineError(
-            f"take {path} has controls {take.controls.shape}, not [n, 21]: build the corpus again"
+            f"take {path} has controls {take.controls.shape}, not [n, 21]: delete it and build the corpus again"
         )
     return take
 
@@ -92,7 +104,7 @@ def _build(seed: int, folder: Path, held_out: bool) -> float:
     path = folder / f"take_{seed:06d}.npz"
     if not path.exists():
         save_take(path, make_take(seed, held_out))
-    return len(load_take(path).state) / 25.0
+    return len(load_take(path).state) / FPS
 
 
 def build_corpus(
@@ -112,10 +124,10 @@ def build_corpus(
     seeds = range(first_seed, first_seed + takes)
     build = partial(_build, folder=folder, held_out=held_out)
     if jobs == 1:
-        return sum(build(seed) for seed in tqdm(seeds, unit="take"))
+        return float(sum(build(seed) for seed in tqdm(seeds, unit="take")))
     with get_context("spawn").Pool(jobs) as pool:
         lengths_s = pool.imap_unordered(build, seeds)
-        return sum(length_s for length_s in tqdm(lengths_s, total=takes, unit="take"))
+        return float(sum(tqdm(lengths_s, total=takes, unit="take")))
 
 
 def main(arguments: list[str] | None = None) -> int:

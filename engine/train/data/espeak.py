@@ -1,5 +1,7 @@
 """espeak-ng through its library: sound and the phoneme events' exact times."""
 
+# ruff: noqa: RUF001
+
 from __future__ import annotations
 
 import ctypes
@@ -17,14 +19,14 @@ _RATE, _PITCH, _UTF8 = 1, 3, 1
 _PLOSIVE_SILENCE_S = 0.036
 """espeak-ng labels a voiceless plosive at its burst; the closure is the silence before (measured)."""
 
-# ruff: noqa: RUF001
-_IPA_PAIRS = dict(pair.split("=") for pair in "eɪ=ey aɪ=ay aʊ=aw oʊ=ow əʊ=ow ɔɪ=oy tʃ=ch dʒ=jh".split())
+
+_IPA_TWINS = "eɪ=ey aɪ=ay aʊ=aw oʊ=ow əʊ=ow ɔɪ=oy tʃ=ch dʒ=jh"
 _IPA_CONSONANTS = (
     "p=p b=b t=t d=d k=k g=g ɡ=g m=m n=n ŋ=ng f=f v=v θ=th ð=dh s=s z=z ʃ=sh ʒ=zh h=hh w=w j=y l=l ɫ=l ᵻ=ih "
     "ɹ=r r=r ɾ=d ʔ=pau"
 )
-_IPA_VOWELS = "a=aa ɑ=aa ɒ=aa æ=ae ɔ=ao o=ow ʌ=ah ə=ax ɐ=ax ɛ=eh e=ey ɜ=er ɝ=er ɚ=er i=iy ɪ=ih u=uw ʊ=uh"
-_IPA = dict(pair.split("=") for pair in f"{_IPA_CONSONANTS} {_IPA_VOWELS}".split())
+_IPA_VOWELS = "a=ae ɑ=aa ɒ=aa æ=ae ɔ=ao o=ow ʌ=ah ə=ax ɐ=ax ɛ=eh e=ey ɜ=er ɝ=er ɚ=er i=iy ɪ=ih u=uw ʊ=uh"
+_IPA = dict(pair.split("=") for pair in f"{_IPA_TWINS} {_IPA_CONSONANTS} {_IPA_VOWELS}".split())
 
 
 class _Identifier(ctypes.Union):
@@ -57,7 +59,7 @@ class _Library:
             self.library = ctypes.CDLL("libespeak-ng.so.1")
         except OSError:
             raise EngineError(
-                "voice program 'espeak-ng' is not installed: install its library (Debian: apt install libespeak-ng1)"
+                "voice program 'espeak-ng' is not installed (Debian: apt install libespeak-ng1)"
             ) from None
         self.blocks: list[npt.NDArray[np.int16]] = []
         self.events: list[tuple[int, str]] = []
@@ -68,7 +70,7 @@ class _Library:
 
     def _receive(self, samples: object, count: int, events: object) -> int:
         if count > 0:
-            self.blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())  # type: ignore[call-overload]
+            self.blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         index = 0
         while events[index].type != _EVENT_END:  # type: ignore[index]
             event = events[index]  # type: ignore[index]
@@ -86,9 +88,7 @@ def _library() -> _Library:
 
 def _arpabet(ipa: str) -> str:
     bare = ipa.lstrip("ˈˌ").replace("ː", "")
-    if bare[:2] in _IPA_PAIRS:
-        return _IPA_PAIRS[bare[:2]]
-    return _IPA.get(bare[:1], "pau")
+    return _IPA.get(bare[:2]) or _IPA.get(bare[:1], "pau")
 
 
 def synthesize(

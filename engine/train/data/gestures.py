@@ -15,7 +15,7 @@ _BLINKS = ((0.6, 1.0, 0.5), (0.45, 1.0, 0.85, 0.3), (0.7, 1.0, 0.6, 0.2), (0.4, 
 
 @dataclass(frozen=True)
 class Temperament:
-    """How this take's person moves: factors about 1, and base values of controls that stay through the take."""
+    """How this take's person moves: factors about 1, and control values that stay through the take."""
 
     head: float
     gaze: float
@@ -60,7 +60,8 @@ def slow_noise(frame_count: int, fps: int, rng: np.random.Generator, corner_hz: 
     gain = np.where((hz > 0.04) & (hz < 2.0), 1.0 / (1.0 + (hz / corner_hz) ** 3), 0.0)
     spectrum = gain * (rng.normal(size=len(hz)) + 1j * rng.normal(size=len(hz)))
     x = np.fft.irfft(spectrum, count) * count / np.sqrt(4.0 * (gain**2).sum())
-    return x[:frame_count]
+    motion: Track = x[:frame_count]
+    return motion
 
 
 def ease(x: Track, fps: int, time_s: float) -> Track:
@@ -79,13 +80,14 @@ def bump(frame_count: int, fps: int, centre_s: float, width_s: float) -> Track:
 def nod(frame_count: int, fps: int, start_s: float, cycles: int, period_s: float) -> Track:
     """Head down and back `cycles` times, each smaller than the one before; positive is down."""
     humps = [0.7**k * bump(frame_count, fps, start_s + (k + 0.5) * period_s, period_s) for k in range(cycles)]
-    return np.sum(humps, axis=0)
+    track: Track = np.sum(humps, axis=0)
+    return track
 
 
 def blink_track(
     frame_count: int, fps: int, rng: np.random.Generator, per_min: float, phrase_ends_s: list[float]
 ) -> Track:
-    """Blinks of 3 to 5 frames with at least one frame fully closed; a blink near a phrase end waits for it."""
+    """Blinks of 3 to 5 frames, one at least fully closed; a blink near a phrase end waits for it."""
     track = np.zeros(frame_count)
     mean_s = 60.0 / per_min
     at_s, last_s = rng.uniform(0.2, mean_s), -1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.train.data.augment import breath_noise, draw_noise, pass_channel, rms
+from engine.train.data.augment import rms
 from engine.train.data.coarticulation import MOUTH_CONTROLS, SHUT_LIPS, mouth_tracks
 from engine.train.data.gestures import (
     Temperament,
@@ -19,6 +19,7 @@ from engine.train.data.gestures import (
     nod,
     slow_noise,
 )
+from engine.train.data.recording import record
 from engine.train.data.script import Script, write_script
 from engine.train.data.speech import Phone
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ, AvatarState
@@ -72,7 +73,7 @@ def make_take(seed: int, held_out: bool = False) -> Take:
     base = np.array([person.base.get(name, 0.0) for name in CONTROL_NAMES], np.float32)
     base[CONTROL_NAMES.index("mouthClose")] = SHUT_LIPS
     table = np.stack([np.clip(controls[name], _RANGES[name], 1.0) for name in CONTROL_NAMES], axis=1)
-    samples = _record(script, state, rng, plain=held_out and not script.warped)
+    samples = record(script, state, FPS, rng, plain=held_out and not script.warped)
     return Take(samples, script.other, table.astype(np.float32), state, script.phones, base)
 
 
@@ -197,35 +198,3 @@ def _reactions(c: dict[str, Track], script: Script, person: Temperament, rng: np
             c["browOuterUp"] += raised
         if rng.random() < 0.35:
             c["mouthSmile"] += rng.uniform(0.1, 0.35) * bump(n, FPS, end_s + 0.2, rng.uniform(1.2, 2.6))
-
-
-def _record(script: Script, state: npt.NDArray[np.int64], rng: np.random.Generator, plain: bool) -> Float:
-    """The one track the model hears: both voices through their channels, noise beds, breaths, level."""
-    count = len(script.own)
-    if plain:
-        return np.clip(script.own + script.other, -1.0, 1.0)
-    own, other = pass_channel(script.own, rng), pass_channel(script.other, rng)
-    other = other * np.float32(10.0 ** (rng.uniform(-14.0, 8.0) / 20.0))
-    level = rms(script.own)
-    x = own + other
-    breaths_s = [start_s for start_s, _ in script.phrases if rng.random() < 0.3]
-    breaths_s += rng.uniform(1.0, count / SAMPLE_RATE_HZ, int(rng.integers(0, 4))).tolist()
-    for before_s in breaths_s:
-        breath = breath_noise(rng) * np.float32(level * 10.0 ** (rng.uniform(-36.0, -12.0) / 20.0))
-        end = int((before_s - rng.uniform(0.02, 0.2)) * SAMPLE_RATE_HZ)
-        if end > len(breath):
-            x[end - len(breath) : end] += breath
-    for _ in range(int(rng.choice([0, 1, 2], p=[0.12, 0.63, 0.25]))):
-        noise = draw_noise(count, rng, [script.bystander])
-        snr_db = rng.triangular(2.0, 26.0, 50.0)
-        per_state = 10.0 ** (
-            rng.uniform(-3.0, 12.0, 3) * rng.integers(0, 2, 3) / 20.0
-        )  # open or gated microphone
-        if rng.random() < 0.2:
-            per_state[rng.integers(3)] = 0.0
-        gain = ease(per_state[state], FPS, 0.3)
-        gain = np.interp(np.arange(count) * FPS / SAMPLE_RATE_HZ, np.arange(len(gain)), gain)
-        x = x + noise * (gain * level * 10.0 ** (-snr_db / 20.0)).astype(np.float32)
-    peak_db = rng.triangular(-40.0, -9.0, 3.0)
-    x = x * np.float32(10.0 ** (peak_db / 20.0) / max(float(np.abs(own).max()), 1e-4))
-    return np.clip(x, -1.0, 1.0).astype(np.float32)
