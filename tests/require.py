@@ -27,5 +27,8 @@ def require_program(*names: str) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("program"):
         require_program(*marker.args)
-    if item.get_closest_marker("gpu") and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if (
+        item.get_closest_marker("gpu")
+        and "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
+    ):
         pytest.skip("needs an NVIDIA card and onnxruntime-gpu")

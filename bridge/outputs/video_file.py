@@ -48,31 +48,46 @@ class VideoSink(Protocol):
         """Removes what was written so far."""
 
 
-def open_sink(goal: str, *, size_px: int, fps: int, transparent: bool) -> VideoSink:
-    """Chooses the kind of output by how its name ends.
+def check_goal(goal: str) -> bool:
+    """Looks at an output's name before anything is made.
+
+    Returns:
+        Whether this kind of output can be transparent.
 
     Raises:
-        SettingError: unknown ending, folder missing or not writable, or not able to hold what is asked.
+        SettingError: unknown ending, or the folder is missing or not writable.
     """
     path = Path(goal)
+    if path.suffix and not _is_frames(goal) and path.suffix.lower() not in CODECS:
+        raise SettingError(
+            f"output {goal}: cannot write {path.suffix}; use .mp4, .webm, a folder or frame_%05d.png"
+        )
     if not path.parent.is_dir():
         raise SettingError(f"output folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK):
         raise SettingError(f"output folder {path.parent} is not writable")
+    return path.suffix.lower() != ".mp4"
+
+
+def open_sink(goal: str, *, size_px: int, fps: int, transparent: bool) -> VideoSink:
+    """Chooses the kind of output by how its name ends.
+
+    Raises:
+        SettingError: see `check_goal`; or the kind cannot hold what is asked for.
+    """
+    check_goal(goal)
+    path = Path(goal)
+    if not _is_frames(goal):
+        return VideoFile(path, size_px=size_px, fps=fps, transparent=transparent)
     if FRAME_NUMBER.search(path.name):
         return PngFrames(path.parent, path.name, transparent)
-    if path.is_dir() or goal.endswith(("/", os.sep)) or not path.suffix:
-        return PngFrames(path, "frame_%05d.png", transparent)
-    if path.suffix.lower() in CODECS:
-        return VideoFile(path, size_px=size_px, fps=fps, transparent=transparent)
-    raise SettingError(
-        f"output {goal}: cannot write {path.suffix}; use .mp4, .webm, a folder or frame_%05d.png"
-    )
+    return PngFrames(path, "frame_%05d.png", transparent)
 
 
-def holds_transparency(goal: str) -> bool:
-    """Whether the kind of output that `open_sink` chooses for this name can be transparent."""
-    return Path(goal).suffix.lower() != ".mp4"
+def _is_frames(goal: str) -> bool:
+    """Whether the name means PNG frames: a frame number, a folder that is there, or no ending."""
+    path = Path(goal)
+    return bool(FRAME_NUMBER.search(path.name)) or path.is_dir() or goal.endswith(os.sep) or not path.suffix
 
 
 class VideoFile:
