@@ -1,1 +1,1 @@
-"""Training data drawn by us: the synthetic portrait studio (identities, texture painting, batched rendering)."""
+"""Training data drawn by us: identities, texture painting and the batched portrait studio."""

@@ -24,7 +24,9 @@ def mix(a: Sequence[float] | Array, b: Sequence[float] | Array, t: float) -> Arr
 
 
 def _colour(c: Sequence[float] | Array, alpha: float = 1.0) -> skia.Color4f:
-    return skia.Color4f(*(float(v) for v in np.clip(np.asarray(c, float), 0, 1)), float(min(max(alpha, 0), 1)))
+    return skia.Color4f(
+        *(float(v) for v in np.clip(np.asarray(c, float), 0, 1)), float(min(max(alpha, 0), 1))
+    )
 
 
 def fill(c: Sequence[float] | Array, alpha: float = 1.0, blur: float = 0.0) -> skia.Paint:
@@ -45,11 +47,14 @@ def stroke(c: Sequence[float] | Array, width: float, alpha: float = 1.0, blur: f
     return paint
 
 
-def gradient(p0: Point, p1: Point, colours: Sequence[Array], alphas: Sequence[float] | None = None) -> skia.Paint:
+def gradient(
+    p0: Point, p1: Point, colours: Sequence[Array], alphas: Sequence[float] | None = None
+) -> skia.Paint:
     """A linear gradient from p0 to p1."""
     alphas = alphas or [1.0] * len(colours)
     shader = skia.GradientShader.MakeLinear(
-        [skia.Point(*p0), skia.Point(*p1)], [_colour(c, a).toColor() for c, a in zip(colours, alphas, strict=True)]
+        [skia.Point(*p0), skia.Point(*p1)],
+        [_colour(c, a).toColor() for c, a in zip(colours, alphas, strict=True)],
     )
     return skia.Paint(AntiAlias=True, Shader=shader)
 
@@ -79,7 +84,9 @@ def oval(x: float, y: float, rx: float, ry: float) -> skia.Rect:
     return skia.Rect.MakeLTRB(x - rx, y - ry, x + rx, y + ry)
 
 
-def shape(canvas: skia.Canvas, path: skia.Path, paint: skia.Paint, line: Array, width: float, alpha: float) -> None:
+def shape(
+    canvas: skia.Canvas, path: skia.Path, paint: skia.Paint, line: Array, width: float, alpha: float
+) -> None:
     """A filled shape with its outline."""
     canvas.drawPath(path, paint)
     if alpha > 0.02:
@@ -105,7 +112,8 @@ def lock(
         bend: root, control point and tip of the curve.
         width: full width of the thickest place.
         colours: of the gradient from root to tip.
-        line: colour of the outline; it starts after the share `root` of the length, so that roots melt together.
+        line: colour of the outline; it starts after the share `root` of the length,
+        so that roots melt together.
         alpha: strength of the outline.
         pen: width of the outline.
         root: where the outline starts, 0..1.
@@ -117,7 +125,9 @@ def lock(
     spine = (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c
     way = 2 * (1 - t) * (b - a) + 2 * t * (c - b)
     normal = np.stack([-way[:, 1], way[:, 0]], 1) / (np.linalg.norm(way, axis=1, keepdims=True) + 1e-6)
-    body = np.where(t < belly, start + (1 - start) * np.sin(np.clip(t / belly, 0, 1) * np.pi / 2), np.cos(np.clip((t - belly) / (1 - belly), 0, 1) * np.pi / 2).clip(0) ** 0.85)
+    swell = start + (1 - start) * np.sin(np.clip(t / belly, 0, 1) * np.pi / 2)
+    thin = np.cos(np.clip((t - belly) / (1 - belly), 0, 1) * np.pi / 2).clip(0) ** 0.85
+    body = np.where(t < belly, swell, thin)
     left, right = spine + normal * body * width / 2, spine - normal * body * width / 2
     outline = [(float(x), float(y)) for x, y in np.concatenate([left, right[-2::-1]])]
     canvas.drawPath(curve(outline, True), gradient((a[0], a[1]), (c[0], c[1]), colours))

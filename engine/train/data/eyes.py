@@ -15,12 +15,15 @@ def box(side: int) -> tuple[float, float, float, float]:
     return (0.012, -0.26, 0.365, 0.125) if side > 0 else (-0.365, -0.26, -0.012, 0.125)
 
 
-def draw_eye(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Maps, cover: Cover, side: int) -> None:
+def draw_eye(
+    img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Maps, cover: Cover, side: int
+) -> None:
     """Draws an eye into img.
 
     Args:
         img: premultiplied RGBA [B, 4, h, w], changed in place.
-        x, y: rest coordinates of its pixels [B, h, w].
+        x: rest coordinate of its pixels, to the right [B, h, w].
+        y: rest coordinate of its pixels, down [B, h, w].
         c: controls.
         k: parameters [B, 1, 1], colours [B, 4, 1, 1].
         cover: see `Cover`.
@@ -81,13 +84,19 @@ def draw_eye(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Ma
     side_up = torch.lerp(thick * (1 + tips), thick * 0.45, blink)
     side_down = torch.lerp(thick * 0.22, thick * (0.55 + 0.8 * tips), blink)
     img.lerp_(k["lashes"], (cover(ly - wing + side_up) * cover(wing + side_down - ly) * ends)[:, None])
-    low = cover(0.0030 + 0.0015 * k["outline"] - (ly - floor).abs()) * cover(inner) * ((u + 0.5) / 1.2).clamp(0, 1)
+    low = (
+        cover(0.0030 + 0.0015 * k["outline"] - (ly - floor).abs())
+        * cover(inner)
+        * ((u + 0.5) / 1.2).clamp(0, 1)
+    )
     img.lerp_(k["line"], (low * 0.8 * open_)[:, None])
     fold = cover(0.0028 - (ly - crease).abs()) * ((0.98 - ua) * 4).clamp(0, 1)
     img.lerp_(k["line"], (fold * (0.45 + 0.25 * k["outline"]))[:, None])
 
 
-def draw_brow(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Maps, cover: Cover, side: int) -> None:
+def draw_brow(
+    img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Maps, cover: Cover, side: int
+) -> None:
     """Draws a brow into img; see `draw_eye`."""
     half = k["eye_w"] * 1.16 + 0.006
     u = (side * x - k["eye_x"] * 1.03) / half
@@ -95,7 +104,9 @@ def draw_brow(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: M
     to_nose, to_ear = ((0.35 - u) / 1.35).clamp(0, 1), ((u + 0.45) / 1.45).clamp(0, 1)
     rise = 0.046 * inner * to_nose + 0.044 * outer * to_ear + 0.008 * c["eyeWide"]
     fall = down * (0.020 + 0.020 * to_nose)
-    line = k["eye_y"] - k["brow_y"] + k["brow_arc"] * (u.square() * 1.5 - 0.6) + k["brow_tilt"] * u - rise + fall
+    line = (
+        k["eye_y"] - k["brow_y"] + k["brow_arc"] * (u.square() * 1.5 - 0.6) + k["brow_tilt"] * u - rise + fall
+    )
     body = (1 - ((u + 0.42) / 1.42).clamp(-1, 1).square()).clamp(min=0).sqrt()
     blunt = ((u + 1) * 9).clamp(0, 1).sqrt()
     ink = cover(k["brow_t"] * 0.56 * body * blunt - (y - line).abs()) * cover((1 - u.abs()) * half)

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import skia
 
-from engine.train.data.brush import Array, Point, curve, fill, lock, mirrored, mix, oval, shape, stroke, tone
+from engine.train.data.brush import Point, curve, fill, lock, mirrored, mix, oval, shape, stroke, tone
 from engine.train.data.brush import gradient as ramp
 from engine.train.data.identity import Identity
 
+Bend = tuple[Point, Point, Point]
 CY = -0.1
 """Height of the face's centre in rest units."""
 
@@ -43,15 +44,24 @@ def paint_back(canvas: skia.Canvas, p: Identity) -> None:
     """Draws the layer behind the head and the neck."""
     h = _Hair(p, 3)
     w, y, back = h.w, h.y, p.back
-    length = {"bob": 0.30, "long": 0.92, "wavy": 0.74, "tails": 0.12, "bun": 0.10, "pony": 0.10, "short": 0.08}.get(
-        back, 0.2
-    )
+    length = {
+        "bob": 0.30,
+        "long": 0.92,
+        "wavy": 0.74,
+        "tails": 0.12,
+        "bun": 0.10,
+        "pony": 0.10,
+        "short": 0.08,
+    }.get(back, 0.2)
     wide = {"bob": 0.10, "long": 0.07, "wavy": 0.13}.get(back, 0.0)
     if back == "curly":
         for ring, grow, gain in ((15, 0.10, h.dark), (13, 0.055, h.mid)):
             for i in range(ring):
                 a = math.pi * (-0.18 + 1.36 * i / (ring - 1))
-                x, yy = (w + grow - 0.07) * math.cos(a), CY - 0.13 - (CY - 0.16 - y + grow - 0.07) * math.sin(a)
+                x, yy = (
+                    (w + grow - 0.07) * math.cos(a),
+                    CY - 0.13 - (CY - 0.16 - y + grow - 0.07) * math.sin(a),
+                )
                 q = 0.115 + h.jitter(0.008)
                 path = skia.Path().addOval(oval(x, yy, q, q))
                 shape(canvas, path, fill(gain), h.line, h.pen, h.alpha * 0.8)
@@ -61,20 +71,32 @@ def paint_back(canvas: skia.Canvas, p: Identity) -> None:
             for i in range(4):
                 x = s * (0.54 + 0.055 * i)
                 lock(
-                    canvas, ((s * 0.36, -0.42), (s * (0.74 + 0.05 * i), -0.42), (x + h.jitter(0.02), 0.62 - 0.09 * i)),
+                    canvas, ((s * 0.36, -0.42), (s * (0.74 + 0.05 * i), -0.42), (x + h.jitter(0.02),
+                    0.62 - 0.09 * i)),
                     0.19 - 0.02 * i, [h.mid, h.base, h.base, h.dark], h.line, h.alpha, root=0.1, belly=0.5,
                 )  # fmt: skip
-            shape(canvas, skia.Path().addOval(oval(s * 0.40, -0.42, 0.045, 0.055)), fill(tone(p.cloth2)), h.line,
+            shape(canvas, skia.Path().addOval(oval(s * 0.40, -0.42, 0.045, 0.055)), fill(tone(p.cloth2)),
+            h.line,
                   h.pen, h.alpha)  # fmt: skip
     if back == "bun":
         ball = skia.Path().addOval(oval(0, y - 0.055, 0.15, 0.125))
-        shape(canvas, ball, ramp((-0.05, y - 0.17), (0.05, y + 0.05), [h.light, h.base, h.dark]), h.line, h.pen, h.alpha)
+        shape(
+            canvas,
+            ball,
+            ramp((-0.05, y - 0.17), (0.05, y + 0.05), [h.light, h.base, h.dark]),
+            h.line,
+            h.pen,
+            h.alpha,
+        )
         for q in (-0.08, 0.0, 0.08):
-            canvas.drawPath(curve([(q * 0.5, y - 0.17), (q * 1.5, y - 0.09), (q, y)]), stroke(h.line, 0.005, 0.3))
+            canvas.drawPath(
+                curve([(q * 0.5, y - 0.17), (q * 1.5, y - 0.09), (q, y)]), stroke(h.line, 0.005, 0.3)
+            )
     if back == "pony":
         for i in range(4):
             x = 0.47 + 0.05 * i
-            lock(canvas, ((0.20, -0.5), (0.72, -0.42), (x + 0.02, 0.55 - 0.12 * i)), 0.17, [h.mid, h.base, h.dark],
+            lock(canvas, ((0.20, -0.5), (0.72, -0.42), (x + 0.02, 0.55 - 0.12 * i)), 0.17, [h.mid, h.base,
+            h.dark],
                  h.line, h.alpha, root=0.1, belly=0.5)  # fmt: skip
     side: list[Point] = [*h.outer(0.0)]
     if back in ("bob", "long", "wavy"):
@@ -82,7 +104,13 @@ def paint_back(canvas: skia.Canvas, p: Identity) -> None:
     else:
         side += [(w * 0.95, 0.06), (w * 0.72, length + 0.06)]
     if back == "wavy":
-        side[-3:] = [(w + 0.02, 0.04), (w + 0.10, 0.22), (w + 0.05, 0.42), (w + 0.12, 0.58), (w + 0.03, length)]
+        side[-3:] = [
+            (w + 0.02, 0.04),
+            (w + 0.10, 0.22),
+            (w + 0.05, 0.42),
+            (w + 0.12, 0.58),
+            (w + 0.03, length),
+        ]
     low = side[-1]
     bottom = [(low[0] * q, length + (0.03 if i % 2 else -0.01)) for i, q in enumerate((0.66, 0.33))]
     path = curve(mirrored([*side, *bottom, (0, length)]), True)
@@ -92,19 +120,24 @@ def paint_back(canvas: skia.Canvas, p: Identity) -> None:
         for s in (-1, 1):
             for i in range(n):  # clumps along the side, the outermost last
                 f = (i + 0.6) / n
-                x0, x1 = w * (0.55 + 0.42 * f), (w + wide * 0.75) * (0.50 + 0.5 * f)
+                x0, x1 = w * (0.50 + 0.38 * f), (w + wide * 0.75) * (0.50 + 0.5 * f)
                 tip = length + 0.05 - 0.045 * f + h.jitter(0.012)
                 out = x1 + (0.03 if back == "wavy" else -0.05 if back == "bob" else -0.02)
                 belly = x1 + wide * (0.9 if back != "long" else 0.4)
-                lock(canvas, ((s * x0, CY - 0.25), (s * belly, tip * 0.35), (s * out, tip)), 0.135,
+                lock(canvas, ((s * x0, CY - 0.30), (s * belly, tip * 0.35), (s * out, tip)), 0.135,
                      [h.dark, mix(h.dark, h.base, 0.25 + 0.5 * f), mix(h.dark, h.base, 0.1 + 0.35 * f)],
-                     h.line, h.alpha * 0.7, root=0.35, belly=0.6)  # fmt: skip
+                     h.line, h.alpha * 0.7, root=0.40, belly=0.62, start=0.2)  # fmt: skip
 
 
 def _hairline(h: _Hair, y: float, peak: float) -> list[Point]:
     """Lower edge of the cap from the right temple to the left one."""
     f = h.p.face_w
-    right: list[Point] = [(f * 0.955, CY - 0.06), (f * 0.89, y + 0.13), (f * 0.74, y + 0.015), (f * 0.36, y - peak * 0.4)]
+    right: list[Point] = [
+        (f * 0.955, CY - 0.06),
+        (f * 0.90, y + 0.14),
+        (f * 0.74, y + 0.052),
+        (f * 0.38, y + 0.004 - peak * 0.4),
+    ]
     return [*right, (0, y - peak), *((-a, b) for a, b in reversed(right))]
 
 
@@ -127,9 +160,17 @@ def _band(canvas: skia.Canvas, h: _Hair, clip: skia.Path) -> None:
     canvas.clipPath(clip, True)
     if p.style != "flat":
         soft = 0.010 if p.style == "cel" else 0.030
-        arc = [(-w * 0.88, y + 0.33), (-w * 0.55, y + 0.19), (-w * 0.1, y + 0.155), (w * 0.45, y + 0.185), (w * 0.85, y + 0.33)]
+        arc = [
+            (-w * 0.88, y + 0.33),
+            (-w * 0.55, y + 0.19),
+            (-w * 0.1, y + 0.155),
+            (w * 0.45, y + 0.185),
+            (w * 0.85, y + 0.33),
+        ]
         canvas.drawPath(curve(arc), stroke(h.light, 0.050, 0.75 * p.depth, soft))
-        canvas.drawPath(curve(arc[1:4]), stroke(mix(h.light, [1, 1, 1], 0.5), 0.016, 0.55 * p.depth, soft * 0.5))
+        canvas.drawPath(
+            curve(arc[1:4]), stroke(mix(h.light, [1, 1, 1], 0.5), 0.016, 0.55 * p.depth, soft * 0.5)
+        )
     canvas.restore()
 
 
@@ -141,14 +182,17 @@ def _strands(canvas: skia.Canvas, h: _Hair, ends: list[Point], x0: float, alpha:
 
 def _sidelocks(canvas: skia.Canvas, h: _Hair) -> None:
     p, w = h.p, h.w
-    long = {"bob": 0.24, "long": 0.52, "wavy": 0.44, "tails": 0.26, "pony": 0.22, "bun": 0.16}.get(p.back, 0.05)
+    long = {"bob": 0.24, "long": 0.52, "wavy": 0.44, "tails": 0.26, "pony": 0.22, "bun": 0.16}.get(
+        p.back, 0.05
+    )
     for s in (-1, 1):
         n = 1 if p.masculine else 2
         for i in range(n):
             tip = CY + 0.10 + long * (1.0 - 0.38 * i) + h.jitter(0.012)
             x = s * (w * (0.90 - 0.03 * i))
             bend = s * (w - 0.015 + (0.045 if p.back == "wavy" else 0.0))
-            lock(canvas, ((x * 0.98, CY - 0.30), (bend, CY + 0.02), (x * (0.96 - 0.03 * i), tip)), 0.080 - 0.015 * i,
+            lock(canvas, ((x * 0.98, CY - 0.30), (bend, CY + 0.02), (x * (0.96 - 0.03 * i), tip)),
+            0.080 - 0.015 * i,
                  [h.base, h.base, h.mid], h.line, h.alpha, root=0.3, belly=0.5, start=0.15)  # fmt: skip
 
 
@@ -157,44 +201,69 @@ def paint_front(canvas: skia.Canvas, p: Identity, face: skia.Path) -> None:
     h = _Hair(p, 5)
     w, y, f = h.w, h.y, p.fringe
     shade = tone(p.skin, 0.80, 1.0)
-    line_y = p.top + (0.165 if f in ("bangs", "side", "curtain") else 0.215 + 0.03 * (p.age > 0.6 and p.masculine))
+    line_y = p.top + (
+        0.165 if f in ("bangs", "side", "curtain") else 0.215 + 0.03 * (p.age > 0.6 and p.masculine)
+    )
     short = f in ("quiff", "undercut", "crop") and p.masculine
-    cap = _cap(h, line_y, 0.02 if f != "curtain" else 0.06, -0.045 if short and f != "crop" else -0.03 if short else 0.0)
+    cap = _cap(
+        h,
+        line_y,
+        0.02 if f != "curtain" else 0.06,
+        -0.045 if short and f != "crop" else -0.03 if short else 0.0,
+    )
     canvas.save()
     canvas.clipPath(face, True)
     canvas.translate(0, 0.028)
     canvas.drawPath(cap, fill(shade, 0.55 * min(p.depth + 0.2, 1), 0.012))
     canvas.restore()
+    x0 = p.part * w * (0.5 if f != "bangs" else 0.15)
+    locks = _fringe_locks(h, x0) if p.back != "curly" and f in ("bangs", "side", "curtain") else []
+    canvas.save()
+    canvas.clipPath(face, True)
+    canvas.translate(0.004, 0.024)
+    for bend, width in locks:
+        lock(canvas, bend, width * 0.95, [shade, shade], shade, 0.0)
+    canvas.restore()
     if not short:
         _sidelocks(canvas, h)
     if f == "undercut":
-        shape(canvas, cap, ramp((0, line_y), (0, CY), [h.dark, mix(h.dark, p.skin, 0.45)]), h.line, h.pen, h.alpha * 0.5)
+        shape(
+            canvas,
+            cap,
+            ramp((0, line_y), (0, CY), [h.dark, mix(h.dark, p.skin, 0.45)]),
+            h.line,
+            h.pen,
+            h.alpha * 0.5,
+        )
     else:
         tones = [h.mid, h.base, h.base if f not in ("swept", "quiff") else h.mid]
         shape(canvas, cap, ramp((0, y), (0, line_y + 0.1), tones), h.line, h.pen, h.alpha)
-    x0 = p.part * w * (0.5 if f != "bangs" else 0.15)
     if p.back == "curly":
         _curls(canvas, h, line_y)
     elif f == "swept":
-        _strands(canvas, h, [(w * q, line_y + 0.02 + 0.14 * q * q) for q in np.linspace(-0.85, 0.85, 9)], 0.0, 0.35)
+        _strands(
+            canvas, h, [(w * q, line_y + 0.02 + 0.14 * q * q) for q in np.linspace(-0.85, 0.85, 9)], 0.0, 0.35
+        )
     elif f == "crop":
-        _spikes(canvas, h, line_y + 0.035, 0.075, 11, 0.0)
+        _spikes(canvas, h, line_y + 0.040, 0.11, 9, 0.035 if p.part > 0 else -0.035)
     elif f in ("quiff", "undercut"):
         _volume(canvas, h, line_y)
     else:
-        _fringe(canvas, h, x0, face, shade)
+        _fringe(canvas, h, locks)
     if p.back != "curly" and f not in ("undercut", "quiff", "crop"):
         _band(canvas, h, cap)
-    if p.back in ("long", "wavy", "bob") or f in ("bangs", "side", "curtain"):
-        for s in (-1, 1):  # tips that fly away
-            lock(canvas, ((s * w * 0.55, y + 0.13), (s * w * 0.86, y + 0.10), (s * (w * 0.97 + 0.012), y + 0.22)), 0.035,
-                 [h.base, h.base], h.line, h.alpha, root=0.55, belly=0.5, start=0.3)  # fmt: skip
-            lock(canvas, ((s * w * 0.10 + x0 * 0.5, y + 0.05), (s * w * 0.26 + x0 * 0.5, y - 0.012), (s * w * 0.42 + x0 * 0.5, y + 0.022)),
-                 0.022, [h.base, h.base], h.line, h.alpha, root=0.5, belly=0.5, start=0.3)  # fmt: skip
+    if p.style == "cel" and not short and p.back != "curly":  # one lock that flies away
+        bend = (
+            (x0 * 0.6, y + 0.03),
+            (x0 * 0.6 + 0.02, y - 0.05),
+            (x0 * 0.6 + (0.10 if p.part > 0 else -0.10), y - 0.035),
+        )
+        lock(canvas, bend, 0.026, [h.base, h.base], h.line, h.alpha, root=0.2, belly=0.5, start=0.4)
     _extras(canvas, h)
 
 
-def _fringe(canvas: skia.Canvas, h: _Hair, x0: float, face: skia.Path, shade: Array) -> None:
+def _fringe_locks(h: _Hair, x0: float) -> list[tuple[Bend, float]]:
+    """Bend and width of each clump of the fringe, in the order of drawing."""
     p, w, y = h.p, h.w, h.y
     f = p.fringe
     tips: list[tuple[Point, Point, Point, float]] = []
@@ -206,32 +275,48 @@ def _fringe(canvas: skia.Canvas, h: _Hair, x0: float, face: skia.Path, shade: Ar
             tip = low + 0.060 * q * q + (0.022 if i % 2 else -0.010) + h.jitter(0.008)
             lean = (0.05 if p.part > 0 else -0.05) * (1 - q * q) + h.jitter(0.008)
             bend = (q * w * 1.0 - lean, (y + low) / 2 - 0.02)
-            tips.append(((x0 + q * 0.10, y + 0.05), bend, (q * w * 0.94 + lean, tip), (3.3 if i % 2 else 2.5) * w / n))
+            tips.append(
+                ((x0 + q * 0.10, y + 0.05), bend, (q * w * 0.94 + lean, tip), (3.3 if i % 2 else 2.5) * w / n)
+            )
     elif f == "curtain":
         for s in (-1, 1):
             for q, tip in ((0.95, 0.10), (0.86, -0.04), (0.74, -0.14)):
-                tips.append(((x0 + s * 0.02, y + 0.05), (s * w * (q * 0.75), y + 0.20), (s * w * q, tip + h.jitter(0.01)), 0.135))
+                tips.append(
+                    (
+                        (x0 + s * 0.02, y + 0.05),
+                        (s * w * (q * 0.75), y + 0.20),
+                        (s * w * q, tip + h.jitter(0.01)),
+                        0.135,
+                    )
+                )
     else:
         s = -1 if x0 > 0 else 1  # the way the longer part falls
         for q, tip in ((0.98, 0.03), (0.86, -0.09), (0.66, -0.165), (0.42, -0.21)):
-            tips.append(((x0 - s * 0.01, y + 0.06), (s * w * q * 0.62 + x0 * 0.2, y + 0.14), (s * w * q, tip + h.jitter(0.012)), 0.165))
+            tips.append(
+                (
+                    (x0 - s * 0.01, y + 0.06),
+                    (s * w * q * 0.62 + x0 * 0.2, y + 0.14),
+                    (s * w * q, tip + h.jitter(0.012)),
+                    0.165,
+                )
+            )
         for q, tip in ((0.96, -0.02), (0.88, -0.14)):
             tips.append(((x0, y + 0.06), (-s * w * 0.80, y + 0.13), (-s * w * q, tip + h.jitter(0.01)), 0.12))
-    order = sorted(range(len(tips)), key=lambda i: -abs(tips[i][2][0] - x0))
-    canvas.save()
-    canvas.clipPath(face, True)
-    for i in order:
-        a, b, c, width = tips[i]
-        low_tip = (c[0], c[1] + 0.022)
-        lock(canvas, (a, (b[0], b[1] + 0.022), low_tip), width * 0.95, [shade, shade], shade, 0.0)
-    canvas.restore()
-    for k, i in enumerate(order):
-        a, b, c, width = tips[i]
+    tips.sort(key=lambda t: -abs(t[2][0] - x0))
+    return [((a, b, c), width) for a, b, c, width in tips]
+
+
+def _fringe(canvas: skia.Canvas, h: _Hair, locks: list[tuple[Bend, float]]) -> None:
+    for k, ((a, b, c), width) in enumerate(locks):
         gain = 0.12 if k % 2 else 0.0
         tones = [h.base, mix(h.base, h.light, 0.35 - 2 * gain), h.base, mix(h.base, h.dark, 0.35 + gain)]
         lock(canvas, (a, b, c), width, tones, h.line, h.alpha, root=0.42, belly=0.50, start=0.5)
-        canvas.drawPath(curve([((a[0] + b[0]) / 2, (a[1] + b[1]) / 2 + 0.03), ((b[0] * 2 + c[0]) / 3, (b[1] + c[1]) / 2 - 0.02), c]),
-                        stroke(h.line, 0.0042, 0.22 + 0.15 * p.line))  # fmt: skip
+        strand = [
+            ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2 + 0.03),
+            ((b[0] * 2 + c[0]) / 3, (b[1] + c[1]) / 2 - 0.02),
+            c,
+        ]
+        canvas.drawPath(curve(strand), stroke(h.line, 0.0042, 0.22 + 0.15 * h.p.line))
 
 
 def _spikes(canvas: skia.Canvas, h: _Hair, y: float, size: float, n: int, lean: float) -> None:
@@ -239,8 +324,9 @@ def _spikes(canvas: skia.Canvas, h: _Hair, y: float, size: float, n: int, lean: 
         q = -0.80 + 1.6 * i / (n - 1)
         x = q * h.w
         yy = y + 0.10 * q**4
-        lock(canvas, ((x * 0.94 - lean * 0.5, yy - size * 1.3), (x - lean * 0.2, yy - size * 0.4), (x + lean + h.jitter(0.008), yy)),
-             0.095, [h.base, h.mid], h.line, h.alpha * 0.7, root=0.5)  # fmt: skip
+        lock(canvas, ((x * 0.94 - lean * 0.5, yy - size * 1.3), (x - lean * 0.2, yy - size * 0.4),
+        (x + lean + h.jitter(0.010), yy + h.jitter(0.008))),
+             0.085, [h.base, h.base, h.mid], h.line, h.alpha * 0.7, root=0.5, start=0.4)  # fmt: skip
 
 
 def _volume(canvas: skia.Canvas, h: _Hair, line_y: float) -> None:
@@ -254,9 +340,12 @@ def _volume(canvas: skia.Canvas, h: _Hair, line_y: float) -> None:
         lift = y - 0.035 + 0.16 * q * q * (1.0 if q < 0 else 0.75) + h.jitter(0.006)
         root = (x * 0.90 - s * 0.04, line_y + 0.030 + 0.085 * q * q)
         lean = 0.11 * (1 - 0.75 * max(q, 0) ** 2)
-        lock(canvas, (root, (x - s * 0.10, lift + 0.02), (x + s * lean, lift + 0.045 + 0.03 * max(q, 0))), 0.19,
-             [h.mid, h.base, mix(h.base, h.light, 0.55), h.base], h.line, h.alpha, root=0.25, belly=0.40)  # fmt: skip
-        canvas.drawPath(curve([root, (x - s * 0.065, (root[1] + lift) / 2 - 0.02), (x + s * 0.02, lift + 0.045)]),
+        lock(canvas, (root, (x - s * 0.10, lift + 0.02), (x + s * lean, lift + 0.045 + 0.03 * max(q, 0))),
+        0.19,
+             [h.mid, h.base, mix(h.base, h.light, 0.55), h.base], h.line, h.alpha, root=0.25,
+             belly=0.40)  # fmt: skip
+        canvas.drawPath(curve([root, (x - s * 0.065, (root[1] + lift) / 2 - 0.02), (x + s * 0.02,
+        lift + 0.045)]),
                         stroke(h.line, 0.0045, 0.28))  # fmt: skip
 
 
@@ -266,9 +355,16 @@ def _curls(canvas: skia.Canvas, h: _Hair, line_y: float) -> None:
         n = 9 - row
         for i in range(n):
             q = -1 + 2 * i / (n - 1)
-            x, yy = q * w * (0.92 - 0.10 * row), line_y - 0.01 - lift + (0.20 + 0.10 * row) * q**2 + h.jitter(0.008)
+            x, yy = (
+                q * w * (0.92 - 0.10 * row),
+                line_y - 0.01 - lift + (0.20 + 0.10 * row) * q**2 + h.jitter(0.008),
+            )
             r = 0.078 + h.jitter(0.006)
-            paint = ramp((x, max(yy - r, y - 0.05)), (x, yy + r), [mix(gain, h.light, 0.25), gain, mix(gain, h.mid, 0.6)])
+            paint = ramp(
+                (x, max(yy - r, y - 0.05)),
+                (x, yy + r),
+                [mix(gain, h.light, 0.25), gain, mix(gain, h.mid, 0.6)],
+            )
             shape(canvas, skia.Path().addOval(oval(x, yy, r, r * 0.95)), paint, h.line, h.pen, h.alpha * 0.45)
 
 
@@ -276,8 +372,12 @@ def _extras(canvas: skia.Canvas, h: _Hair) -> None:
     p, w, y = h.p, h.w, h.y
     if p.extra == "headband":
         arc = [(-w * 0.98, CY - 0.17), (-w * 0.82, y + 0.20), (-w * 0.42, y + 0.085), (0, y + 0.06)]
-        canvas.drawPath(curve([*arc, *((-a, b) for a, b in reversed(arc[:-1]))]), stroke(tone(p.cloth2, 0.55), 0.052, 0.5))
-        canvas.drawPath(curve([*arc, *((-a, b) for a, b in reversed(arc[:-1]))]), stroke(tone(p.cloth2), 0.042))
+        canvas.drawPath(
+            curve([*arc, *((-a, b) for a, b in reversed(arc[:-1]))]), stroke(tone(p.cloth2, 0.55), 0.052, 0.5)
+        )
+        canvas.drawPath(
+            curve([*arc, *((-a, b) for a, b in reversed(arc[:-1]))]), stroke(tone(p.cloth2), 0.042)
+        )
     if p.extra == "clips":
         s = 1 if p.part < 0 else -1
         for k, c in ((0.0, p.cloth), (0.05, p.cloth2)):

@@ -24,7 +24,7 @@ def bump(q: torch.Tensor) -> torch.Tensor:
 def lip_gap(c: Maps, k: Maps) -> torch.Tensor:
     """Distance between the lips at their middle, rest units; exactly 0 when they touch."""
     press, roll, stretch = c["mouthClose"], c["mouthRollLower"], c["mouthStretch"]
-    gap = k["gap"] * c["jawOpen"] * (1 - 0.75 * roll) * (1 - 0.22 * stretch) * (1 - 0.25 * c["mouthPucker"])
+    gap = k["gap"] * c["jawOpen"] * (1 - 0.75 * roll) * (1 - 0.22 * stretch) * (1 - 0.12 * c["mouthPucker"])
     gap = gap + 0.040 * (stretch - 0.15).clamp(min=0) + 0.022 * (roll - 0.1).clamp(min=0)
     gap = gap * (1 - press)
     return torch.where(gap < 0.003, 0.0, gap)
@@ -33,10 +33,17 @@ def lip_gap(c: Maps, k: Maps) -> torch.Tensor:
 def corners(c: Maps, k: Maps) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Half width of the mouth, height of its middle and how far its corners lie below, rest units."""
     smile, frown = c["mouthSmile"], c["mouthFrown"]
-    wide = 1 + 0.30 * c["mouthStretch"] + 0.24 * smile - 0.38 * c["mouthPucker"] - 0.05 * c["jawOpen"] - 0.04 * frown
+    wide = (
+        1
+        + 0.30 * c["mouthStretch"]
+        + 0.24 * smile
+        - 0.38 * c["mouthPucker"]
+        - 0.05 * c["jawOpen"]
+        - 0.04 * frown
+    )
     half = (k["mouth_w"] * wide).clamp(max=0.165)
     middle = k["mouth_y"] + 0.012 * smile - 0.012 * frown + 0.22 * drop(c)
-    return half, middle, (0.034 * frown - 0.046 * smile - 0.007) * (1 - 0.75 * c["mouthPucker"])
+    return half, middle, (0.034 * frown - 0.046 * smile - 0.011) * (1 - 0.75 * c["mouthPucker"])
 
 
 def draw_mouth(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: Maps, cover: Cover) -> None:
@@ -44,7 +51,8 @@ def draw_mouth(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: 
 
     Args:
         img: RGB [B, 3, h, w], opaque, changed in place.
-        x, y: rest coordinates of its pixels [B, h, w].
+        x: rest coordinate of its pixels, to the right [B, h, w].
+        y: rest coordinate of its pixels, down [B, h, w].
         c: controls.
         k: parameters [B, 1, 1], colours [B, 4, 1, 1] of which RGB is used.
         cover: see `Cover`.
@@ -64,9 +72,9 @@ def draw_mouth(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: 
     above = closed - gap * share * root
     below = closed + gap * (1 - share) * root
     below = torch.maximum(below - 0.006 * bow * (gap > 0), above)
-    thick = k["lip_t"] * (1 + 0.60 * pucker - 0.35 * c["mouthClose"] - 0.15 * c["mouthStretch"])
+    thick = k["lip_t"] * (1 + 0.75 * pucker - 0.35 * c["mouthClose"] - 0.15 * c["mouthStretch"])
     soft = torch.lerp(root, root.sqrt(), 0.5 * pucker)
-    upper_edge = above - thick * 0.80 * soft * (1 - (0.34 - 0.2 * pucker) * bump(u2 * 45.0) )
+    upper_edge = above - thick * 0.80 * soft * (1 - (0.34 - 0.2 * pucker) * bump(u2 * 45.0))
     lower_t = thick * (1.20 - 0.80 * roll - 0.25 * pucker) * soft
     lower_edge = below + lower_t
     d_above, d_below = y - above, below - y
@@ -76,11 +84,15 @@ def draw_mouth(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: 
     img.lerp_(lip * k["shade4"], (upper * alpha)[:, None])
     lower = cover(lower_edge - y) * cover(-d_below + 0.004) * side
     img.lerp_(lip * k["glow4"], (lower * alpha)[:, None])
-    shine = bump(((u + 0.12) / 0.32).square() + ((y - below - 0.45 * lower_t) / (lower_t * 0.30 + 0.003)).square())
+    shine = bump(
+        ((u + 0.12) / 0.32).square() + ((y - below - 0.45 * lower_t) / (lower_t * 0.30 + 0.003)).square()
+    )
     img.lerp_(k["white"], (shine * lower * (0.30 * k["depth"]))[:, None])
     # shadow under the lip and folds of a smile
     under = bump(((y - lower_edge - 0.020) / 0.008).square() + (u * 2).square())
-    fold = bump(((x.abs() - half - 0.016) / 0.006).square() + ((y - middle - corner + 0.004) / 0.022).square())
+    fold = bump(
+        ((x.abs() - half - 0.016) / 0.006).square() + ((y - middle - corner + 0.004) / 0.022).square()
+    )
     img.lerp_(k["line"], ((under * 0.22 + fold * 0.30 * c["mouthSmile"].clamp(0, 1)) * k["depth"])[:, None])
     if bool((gap > 0).any()):
         _inside(img, x, y, u, u2, gap, above, below, cover(d_above) * cover(d_below) * side, c, k, cover)
@@ -89,7 +101,9 @@ def draw_mouth(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: 
     ends = cover((1.05 - u.abs()) * half)
     img.lerp_(k["line"], (cover(pen - d_above.abs()) * ends * 0.92)[:, None])
     shut = (gap * 200).clamp(max=1)
-    img.lerp_(k["line"], (cover(pen * 0.6 - d_below.abs()) * ends * shut * (0.35 + 0.4 * k["outline"]))[:, None])
+    img.lerp_(
+        k["line"], (cover(pen * 0.6 - d_below.abs()) * ends * shut * (0.35 + 0.4 * k["outline"]))[:, None]
+    )
     edge = cover(pen * 0.45 - (y - lower_edge).abs()) * bump(u2 * 5) * k["outline"] * 0.5
     img.lerp_(k["line"], edge[:, None])
 
@@ -103,12 +117,14 @@ def _inside(
     img.lerp_(k["cavity"], hole[:, None])
     room = below - above
     tall = 0.032 * (1 - 0.30 * u2)
-    teeth = above + torch.minimum(tall * (0.75 + 0.25 * c["mouthStretch"]), 0.48 * room + 0.012 * c["mouthRollLower"])
+    teeth = above + torch.minimum(
+        tall * (0.75 + 0.25 * c["mouthStretch"]), 0.48 * room + 0.012 * c["mouthRollLower"]
+    )
     # tongue: from the floor, up to the teeth's edge with tongueUp
     up = c["tongueUp"]
     rest = below - gap * 0.36
     top = torch.lerp(rest, torch.maximum(above + 0.5 * tall, below - 0.9 * room), up)
-    span = (0.80 - 0.14 * up)
+    span = 0.80 - 0.14 * up
     top = top + (below - top) * (1 - (1 - (u / span).square()).clamp(0, 1).sqrt())
     tongue = hole * cover(y - top) * cover((span - u.abs()) * k["mouth_w"])
     img.lerp_(k["tongue"], tongue[:, None])
@@ -122,5 +138,10 @@ def _inside(
     ivory = k["teeth"] * shade.clamp(0, 1)
     lower = (0.016 * (c["mouthStretch"] + 0.35 * c["jawOpen"])).clamp(max=0.016)
     low_line = below - torch.minimum(lower, 0.30 * room)
-    img.lerp_(ivory * k["dim4"], (hole * cover(y - low_line) * cover((0.72 - u.abs()) * k["mouth_w"]) * (lower > 0.003) * (1 - up))[:, None])
+    img.lerp_(
+        ivory * k["dim4"],
+        (hole * cover(y - low_line) * cover((0.72 - u.abs()) * k["mouth_w"]) * (lower > 0.003) * (1 - up))[
+            :, None
+        ],
+    )
     img.lerp_(ivory, (hole * cover(teeth - y) * cover((0.90 - u.abs()) * k["mouth_w"]))[:, None])

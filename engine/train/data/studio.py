@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 
@@ -20,7 +21,8 @@ from engine.train.data.paint import BOXES, UNITS, paint_layers
 from engine.train.data.warp import ZOOM, Field, Maps, body, by_name, forward, head, jaw
 
 __all__ = [
-    "ANCHOR_NAMES", "EYE_VIEWS", "FULL", "MOUTH_VIEW", "Studio", "View", "default_identities", "neutral_controls",
+    "ANCHOR_NAMES", "EYE_VIEWS", "FULL", "MOUTH_VIEW", "Studio", "View", "default_identities",
+    "neutral_controls",
     "random_controls", "sample_identity",
 ]  # fmt: skip
 
@@ -43,7 +45,10 @@ def FULL(size_px: int) -> View:  # noqa: N802
 
 
 def _at_384(left: int, top: int, width: int, height: int) -> View:
-    return View(left / 192 - 1, top / 192 - 1, (left + width) / 192 - 1, (top + height) / 192 - 1, width, height)
+    right, bottom = left + width, top + height
+    return View(
+        (left - 192) / 192, (top - 192) / 192, (right - 192) / 192, (bottom - 192) / 192, width, height
+    )
 
 
 MOUTH_VIEW = _at_384(144, 222, 96, 96)
@@ -51,18 +56,28 @@ EYE_VIEWS = (_at_384(110, 146, 80, 88), _at_384(194, 146, 80, 88))
 """The picture's left and right eye with its brow, mirror images of each other."""
 
 ANCHOR_NAMES = (
-    "leftEye", "rightEye", "leftBrow", "rightBrow", "noseTip", "mouthCentre", "mouthLeft", "mouthRight", "chin",
+    "leftEye", "rightEye", "leftBrow", "rightBrow", "noseTip", "mouthCentre", "mouthLeft", "mouthRight",
+    "chin",
     "forehead", "leftEar", "rightEar", "hairLeft", "hairRight", "hairTop", "leftShoulder", "rightShoulder",
 )  # fmt: skip
 """Left and right are the picture's."""
-_DEPTHS = {"hair_back": -0.7, "face": 0.35, "nose": 1.15, "hair_front": 0.62, "eyes": eyes.DEPTH, "mouth": mouth.DEPTH}
+_DEPTHS = {
+    "hair_back": -0.7,
+    "face": 0.35,
+    "nose": 1.15,
+    "hair_front": 0.62,
+    "eyes": eyes.DEPTH,
+    "mouth": mouth.DEPTH,
+}
 _ANCHOR_Z = (0.72, 0.72, 0.8, 0.8, 1.15, 0.85, 0.85, 0.85, 0.35, 0.35, 0.35, 0.35, 0.62, 0.62, 0.62, 0.0, 0.0)
 _SCALARS = (
-    "line", "depth", "eye_x", "eye_y", "eye_w", "eye_h", "eye_tilt", "eye_round", "iris", "lash", "spikes", "brow_y",
-    "brow_t", "brow_arc", "brow_tilt", "mouth_y", "mouth_w", "gap", "lip_t", "lip_alpha", "chin", "face_w", "top",
+    "line", "depth", "eye_x", "eye_y", "eye_w", "eye_h", "eye_tilt", "eye_round", "iris", "lash", "spikes",
+    "brow_y",
+    "brow_t", "brow_arc", "brow_tilt", "mouth_y", "mouth_w", "gap", "lip_t", "lip_alpha", "chin", "face_w",
+    "top",
     "volume", "shoulder_w",
 )  # fmt: skip
-_CHUNK_PIXELS = 120_000
+_CHUNK_PIXELS = 160_000
 """Pixels worked on at once on a CPU, so that the maps stay in its cache."""
 
 
@@ -72,9 +87,11 @@ def _paints(p: Identity) -> dict[str, Sequence[float]]:
     lash = hair * 0.20 + skin * 0.05 if hair.mean() < 0.75 else skin * [0.30, 0.20, 0.18]
     brow = hair * 0.58 + skin * [0.06, 0.03, 0.02]
     return {
-        "skin": skin, "lip": np.array(p.lip), "line": ink, "lashes": lash * [1.1, 0.9, 0.95], "brow": brow, "eye": eye,
+        "skin": skin, "lip": np.array(p.lip), "line": ink, "lashes": lash * [1.1, 0.9, 0.95], "brow": brow,
+        "eye": eye,
         "eyerim": eye * 0.36, "pupil": eye * 0.16 + 0.01, "eyeglow": np.clip(eye * 1.15 + 0.28, 0, 1),
-        "eyewhite": np.array([0.985, 0.975, 0.975]), "white": np.ones(3), "cavity": np.array([0.30, 0.08, 0.10]),
+        "eyewhite": np.array([0.985, 0.975, 0.975]), "white": np.ones(3), "cavity": np.array([0.30, 0.08,
+        0.10]),
         "tongue": np.array([0.86, 0.43, 0.45]), "teeth": np.array(mouth.TEETH),
         "shade4": np.full(3, 0.88), "glow4": np.full(3, 1.04), "dim4": np.full(3, 0.90),
     }  # fmt: skip
@@ -104,7 +121,7 @@ class Studio:
         colours[:, :, :3] = np.array([[row[n] for n in self._paint_names] for row in paints])
         self._colours = torch.from_numpy(colours).clamp(0, 1.1).to(self.device)
 
-    def _mips(self, pixels: np.ndarray) -> list[torch.Tensor]:  # type: ignore[type-arg]
+    def _mips(self, pixels: npt.NDArray[np.uint8]) -> list[torch.Tensor]:
         """uint8 [N, h, w, 4] -> the same at full, half and quarter size, a pixel packed into one int32."""
         level = torch.from_numpy(pixels)
         levels = []
@@ -128,11 +145,12 @@ class Studio:
             float32 [B, 4, height_px, width_px], premultiplied RGBA, 0..1.
         """
         ids, controls = ids.to(self.device), controls.to(self.device)
-        size = len(ids)
+        size = max(1, len(ids))
         if self.device.type == "cpu":
             size = max(1, _CHUNK_PIXELS // (view.width_px * view.height_px))
-        parts = [self._render(i, c, view) for i, c in zip(ids.split(size), controls.split(size), strict=True)]
-        return torch.cat(parts) if len(parts) != 1 else parts[0]
+        starts = range(0, len(ids), size)
+        parts = [self._render(ids[i : i + size], controls[i : i + size], view) for i in starts]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _parameters(self, ids: torch.Tensor) -> Maps:
         scalars, colours = self._scalars[ids], self._colours[ids]
@@ -206,12 +224,14 @@ class Studio:
         zero = torch.zeros_like(hair_x)
         nose = 0.108 + 0.3 * (k["mouth_y"] - 0.22)
         right = [
-            (k["eye_x"], k["eye_y"]), (k["eye_x"] * 1.03, k["eye_y"] - k["brow_y"]), (k["mouth_w"], k["mouth_y"]),
+            (k["eye_x"], k["eye_y"]), (k["eye_x"] * 1.03, k["eye_y"] - k["brow_y"]), (k["mouth_w"],
+            k["mouth_y"]),
             (k["face_w"] + 0.02, zero + CY + 0.11), (hair_x, zero + CY - 0.1), (k["shoulder_w"], zero + 0.80),
         ]  # fmt: skip
         pairs = [[(-x, y), (x, y)] for x, y in right]
         centre = [(zero, nose), (zero, k["mouth_y"]), (zero, k["chin"]), (zero, zero - 0.30), (zero, hair_y)]
-        points = [*pairs[0], *pairs[1], centre[0], centre[1], *pairs[2], centre[2], centre[3], *pairs[3], *pairs[4],
+        points = [*pairs[0], *pairs[1], centre[0], centre[1], *pairs[2], centre[2], centre[3], *pairs[3],
+        *pairs[4],
                   centre[4], *pairs[5]]  # fmt: skip
         rest = torch.stack([torch.stack(p, -1) for p in points], 1)
         z = torch.tensor(_ANCHOR_Z, device=self.device)
@@ -277,10 +297,13 @@ class _Frame:
         return self._layer(self.field, name, *window, self.x[:, :, window[1]], self.y[:, window[0]])
 
     def window(self, box: tuple[float, float, float, float], name: str) -> tuple[slice, slice] | None:
-        """Rows and columns in which any picture of the batch shows the box (rest units), None if none does."""
+        """Rows and columns in which any picture of the batch shows the box (rest units),
+        None if none does."""
         h, w = self.y.shape[1], self.x.shape[2]
         (step_y, step_x), every = self._step, slice(None)
-        x, y = self._layer(self._coarse, name, every, every, self.x[:, :, self._columns], self.y[:, self._rows])
+        x, y = self._layer(
+            self._coarse, name, every, every, self.x[:, :, self._columns], self.y[:, self._rows]
+        )
         m = 1.2 * self.pixel
         inside = ((x > box[0] - m * step_x) & (x < box[2] + m * step_x)
                   & (y > box[1] - m * step_y) & (y < box[3] + m * step_y)).any(0)  # fmt: skip
@@ -289,4 +312,6 @@ class _Frame:
             return None
         top, bottom = int(self._rows[r[0]]), int(self._rows[r[-1]]) + 1
         left, right = int(self._columns[q[0]]), int(self._columns[q[-1]]) + 1
-        return slice(max(0, top - step_y), min(h, bottom + step_y)), slice(max(0, left - step_x), min(w, right + step_x))
+        return slice(max(0, top - step_y), min(h, bottom + step_y)), slice(
+            max(0, left - step_x), min(w, right + step_x)
+        )

@@ -40,7 +40,8 @@ def head(x: torch.Tensor, y: torch.Tensor, c: Maps) -> Field:
     """Inverse warp of the head.
 
     Args:
-        x, y: picture coordinates divided by `ZOOM`, [B or 1, h or 1, w or 1].
+        x: picture coordinate divided by `ZOOM`, [B or 1, h or 1, w].
+        y: the same downwards, [B or 1, h, w or 1].
         c: controls.
     """
     x, y = x - 0.06 * c["headShift"], y - 0.016 * c["breath"] - (OFFSET + 0.45)
@@ -49,7 +50,9 @@ def head(x: torch.Tensor, y: torch.Tensor, c: Maps) -> Field:
     dome = (1 - (x / 0.75).square()).clamp_(0, 1).mul_((1 - ((y + 0.1) / 0.9).square()).clamp_(0, 1))
     lean = (0.45 - y).clamp_(-0.2, 1.2)
     yaw, pitch = c["headYaw"], c["headPitch"]
-    return Field(x - lean * (0.03 * yaw), y - lean * (0.014 * pitch), dome * (0.095 * yaw), dome * (0.078 * pitch))
+    return Field(
+        x - lean * (0.03 * yaw), y - lean * (0.014 * pitch), dome * (0.095 * yaw), dome * (0.078 * pitch)
+    )
 
 
 def body(
