@@ -1,8 +1,7 @@
-"""One avatar: keeps the engine fed in real time and publishes its frames at their time.
+"""One avatar: keeps the engine fed in real time; `bridge.presenter` publishes its frames at their time.
 
-The only file that drives the engine, and the one place of pacing. Three threads: the feeder gives the
-engine audio up to a small lead ahead of the presented moment, the collector takes finished frames, the
-presenter publishes each at its time, with the audio heard then.
+The only file that drives the engine. Three threads: the feeder gives the engine audio up to a small lead
+ahead of the presented moment, the collector takes finished frames, the presenter publishes them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -18,15 +16,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bridge.clock import PresentationClock
-from bridge.echo import FedAudio
 from bridge.errors import AudioInputError, AvatarFailedError
-from bridge.lead import GRACE_MS, LeadControl
-from bridge.meter import FrameMeter
+from bridge.lead import GRACE_MS
+from bridge.presenter import Presenter
 from bridge.protocol.messages import Error, Event, Statistics
 from bridge.relay import Relay
-from bridge.speech import SpeechQueue, Utterance
-from bridge.state import SpeechTracker
+from bridge.speech import SpeechQueue
 from engine.audio import MAX_RATE_HZ, MIN_RATE_HZ, StreamingResampler, checked_samples
 from engine.config import EngineConfig
 from engine.errors import AudioFormatError
@@ -41,10 +36,8 @@ FEED_TICK_S = 0.01
 FEED_SAMPLES = 320
 GAP_MS = 300
 """A pause of the client within an utterance counts as speech for so long, as silence after."""
-MAX_UNSHOWN_MS = 300
-"""Feeding stops so far (and the lead) after the frame shown last, in case the engine hangs."""
-CANCEL_HOLD_MS = 120
-"""Longest time the picture may rest between a barge-in and the first frame after it."""
+LIVE_LIMIT_MS = 250.0
+"""Live audio beyond so much is skipped."""
 
 _log = logging.getLogger(__name__)
 
@@ -132,38 +125,29 @@ class AvatarSession:
         """
         self.avatar_id, self.name, self.provider = avatar_id, name, provider
         self.fps, self.size_px, self.lookahead_ms = fps, size_px, lookahead_ms
-        self.frames: Relay[VideoFrame] = Relay()
-        self.audio: Relay[AudioChunk] = Relay()
-        self.events: Relay[Event] = Relay()
         self._pipeline = pipeline
-        self._frame_samples = SAMPLE_RATE_HZ // fps
-        # _feeding guards the queue and the pipeline's input; _showing all the rest. Taken in this order.
+        self._presenter = Presenter(avatar_id, fps, lookahead_ms, lead_ms)
+        self.frames: Relay[VideoFrame] = self._presenter.frames
+        self.audio: Relay[AudioChunk] = self._presenter.audio
+        self.events: Relay[Event] = self._presenter.events
+        # Guards the queue and the order of what the pipeline is given.
         self._feeding = threading.Lock()
-        self._showing = threading.Condition()
-        self._speech = SpeechQueue(StreamingResampler, queue_limit_s, live_limit_ms=200.0)
-        self._clock = PresentationClock()
-        self._fed = FedAudio()
-        self._lead = LeadControl(lookahead_ms, lead_ms, 1_000.0 / fps)
-        self._tracker = SpeechTracker(avatar_id)
-        self._meter = FrameMeter()
-        self._ready: deque[VideoFrame] = deque()
-        self._epoch = 0
-        self._shown_samples = 0
-        self._resume_samples = 0
-        self._last_statistics_s = time.monotonic()
+        self._speech = SpeechQueue(StreamingResampler, queue_limit_s, LIVE_LIMIT_MS)
         self._failure = ""
         self._closed = threading.Event()
         self._threads = [
-            threading.Thread(target=run, name=f"{avatar_id}-{run.__name__.strip('_')}", daemon=True)
-            for run in (self._feed, self._collect, self._present)
-        ]
+            threading.Thread(target=target, name=f"{avatar_id}-{name}", daemon=True)
+            for name, target in (
+                ("feeder", self._feed), ("collector", self._collect), ("presenter", self._presenter.run)
+            )
+        ]  # fmt: skip
         for thread in self._threads:
             thread.start()
 
     @property
     def lead_ms(self) -> float:
         """Time from a sample's arrival to the frame that shows it, as it is now."""
-        return self._lead.lead_ms
+        return self._presenter.lead_ms
 
     def push_audio(self, samples: Float, sample_rate_hz: int, utterance_id: str, live: bool = False) -> None:
         """Queues speech; it may come faster than real time.
@@ -198,26 +182,13 @@ class AvatarSession:
     def cancel(self) -> None:
         """Barge-in: drops all speech at once. No frame of the old epoch is published after this returns.
 
-        The picture rests until the first frame computed anew is due, at most `CANCEL_HOLD_MS`.
+        The picture rests until the first frame computed anew is due, at most 120 ms.
         """
         self._refuse_failed()
         with self._feeding:
-            with self._showing:
-                self._epoch += 1  # from here on the presenter takes no frame made before
-                self._ready.clear()
-                hold_ms = min(self._lead.compute_ms + GRACE_MS, CANCEL_HOLD_MS)
-                now = self._clock.now_samples()
-                at_samples = min(now + int(hold_ms * SAMPLE_RATE_HZ / 1_000), self._fed.end_samples)
-                events = self._tracker.cancelled(self._speech.cancel(), at_samples)
-                self._fed.rewind(at_samples)
-                self._resume_samples = at_samples  # the engine still gives frames of before, renumbered
-            epoch = self._pipeline.clear(at_samples)
-            with self._showing:
-                self._epoch = epoch
-                self._showing.notify_all()
+            at_samples = self._presenter.cancel(self._speech.cancel())
+            self._presenter.resume(self._pipeline.clear(at_samples))
             self._feed_to_lead()
-        for event in events:
-            self.events.publish(event)
 
     def statistics(self) -> Statistics:
         """The figures of this moment; also published once a second."""
@@ -225,44 +196,17 @@ class AvatarSession:
             waiting_ms = self._speech.waiting_samples * 1_000.0 / SAMPLE_RATE_HZ
             utterances = self._speech.waiting_utterances
             skipped_ms = self._speech.skipped_samples * 1_000.0 / SAMPLE_RATE_HZ
-        with self._showing:
-            fps, stages_ms = self._meter.rates()
-            return Statistics(
-                avatar_id=self.avatar_id,
-                state=self._tracker.state.name.lower(),
-                fps=fps,
-                lead_ms=self._lead.lead_ms,
-                compute_ms=self._lead.compute_ms,
-                stages_ms=stages_ms,
-                first_frame_ms=self._tracker.first_frame_ms,
-                stalls=self._meter.stalls,
-                stalled_ms=self._meter.stalled_ms,
-                skipped_audio_ms=skipped_ms,
-                queues={
-                    "speech_ms": waiting_ms,
-                    "utterances": float(utterances),
-                    "frames": float(len(self._ready)),
-                },
-                drops={
-                    "frames": self.frames.dropped,
-                    "audio": self.audio.dropped,
-                    "events": self.events.dropped,
-                    "old_epoch": self._meter.old_epoch,
-                },
-            )
+        return self._presenter.statistics(waiting_ms, utterances, skipped_ms)
 
     def close(self) -> None:
         """Ends threads, pipeline and relays; calling it again does nothing."""
         if self._closed.is_set():
             return
         self._closed.set()
-        with self._showing:
-            self._showing.notify_all()
+        self._presenter.close()
         self._pipeline.close()
         for thread in self._threads:
             thread.join(timeout=2.0)
-        for relay in (self.frames, self.audio, self.events):
-            relay.close()
 
     def _refuse_failed(self) -> None:
         if self._failure:
@@ -278,28 +222,22 @@ class AvatarSession:
         _log.error("avatar %s has stopped: %s", self.avatar_id, self._failure, exc_info=error)
         self.events.publish(Error(code="avatar_failed", text=self._failure, avatar_id=self.avatar_id))
 
-    # --- feeder ---------------------------------------------------------------------------------
-
     def _feed(self) -> None:
+        told_s = time.monotonic()
         try:
             while not self._closed.is_set() and not self._failure:
                 with self._feeding:
                     self._feed_to_lead()
-                if time.monotonic() - self._last_statistics_s >= 1.0:
-                    self._last_statistics_s = time.monotonic()
+                if time.monotonic() - told_s >= 1.0:
+                    told_s = time.monotonic()
                     self.events.publish(self.statistics())
                 self._closed.wait(FEED_TICK_S)
         except Exception as error:  # the engine's, of any kind: the thread is its border
             self._fail(error)
 
     def _feed_to_lead(self) -> None:
-        """Feeds speech, or silence where there is none, up to the lead."""
-        with self._showing:
-            farthest = self._shown_samples + MAX_UNSHOWN_MS * SAMPLE_RATE_HZ // 1_000
-            present = min(self._clock.now_samples(), farthest)
-            target = present + int(self._lead.lead_ms * SAMPLE_RATE_HZ / 1_000)
-        grace_samples = int(GRACE_MS * SAMPLE_RATE_HZ / 1_000)
-        while (missing := target - self._fed.end_samples) > 0:
+        """Feeds speech, or silence where there is none, up to the lead. Holds `_feeding`."""
+        while (missing := self._presenter.missing_samples()) > 0:
             count = min(missing, FEED_SAMPLES)
             taken = self._speech.take(count)
             if taken is None:
@@ -307,91 +245,30 @@ class AvatarSession:
                 continue
             utterance, samples = taken
             if len(samples):
-                self._begin(utterance)
+                if not utterance.started:
+                    utterance.started = True
+                    self._presenter.utterance_started(utterance.utterance_id, utterance.turn_ns)
                 self._push(samples, utterance.utterance_id)
             elif not utterance.ended:
-                if missing < grace_samples:
+                if missing < GRACE_MS * SAMPLE_RATE_HZ / 1_000:
                     break
                 gap_ms = (time.monotonic_ns() - utterance.touched_ns) / 1e6
                 in_speech = utterance.started and gap_ms < GAP_MS
                 self._push(np.zeros(count, np.float32), utterance.utterance_id if in_speech else "")
             ended = self._speech.finished()
             if ended is not None:
-                with self._showing:
-                    self._tracker.ended(ended.utterance_id, self._fed.end_samples)
-
-    def _begin(self, utterance: Utterance) -> None:
-        if utterance.started:
-            return
-        utterance.started = True
-        with self._showing:
-            events = self._tracker.started(utterance.utterance_id, self._fed.end_samples, utterance.turn_ns)
-        for event in events:
-            self.events.publish(event)
+                self._presenter.utterance_ended(ended.utterance_id)
 
     def _push(self, samples: Float, utterance_id: str) -> None:
-        with self._showing:
-            chunk = self._fed.append(samples, utterance_id, time.monotonic_ns())
-        self._pipeline.push_audio(chunk)
-
-    # --- collector ------------------------------------------------------------------------------
+        self._pipeline.push_audio(self._presenter.fed(samples, utterance_id))
 
     def _collect(self) -> None:
-        lookahead_samples = int(self.lookahead_ms * SAMPLE_RATE_HZ / 1_000)
         try:
             for frame in self._pipeline.frames():
-                with self._showing:
-                    if frame.epoch < self._epoch or frame.pts_samples < self._resume_samples:
-                        self._meter.old_epoch += 1
-                        continue
-                    fed_ns = self._fed.fed_ns(frame.pts_samples + lookahead_samples - 1)
-                    if fed_ns is not None:
-                        self._lead.observe((time.monotonic_ns() - fed_ns) / 1e6)
-                    self._ready.append(frame)
-                    self._showing.notify_all()
+                self._presenter.ready(frame)
             raise RuntimeError("the engine gives no more frames")
         except Exception as error:  # the engine's, of any kind: the thread is its border
             self._fail(error)
-
-    # --- presenter ------------------------------------------------------------------------------
-
-    def _present(self) -> None:
-        while True:
-            with self._showing:
-                frame = self._next_due()
-                if frame is None:
-                    return
-                now_ns = time.monotonic_ns()
-                self._shown_samples = frame.pts_samples
-                self._meter.published(now_ns, frame.stage_ms)
-                heard = self._fed.hear(frame.pts_samples, self._frame_samples)
-                events = self._tracker.shown(frame, now_ns)
-                # Published under the lock: `cancel` then knows that nothing old follows it.
-                self.frames.publish(frame)
-                self.audio.publish(heard)
-                for event in events:
-                    self.events.publish(event)
-
-    def _next_due(self) -> VideoFrame | None:
-        """Waits for the next frame and its time; None when the session is closed. Holds `_showing`."""
-        while not self._closed.is_set():
-            if not self._ready:
-                self._showing.wait()
-                continue
-            frame = self._ready[0]
-            if not self._clock.running:
-                self._clock.hold(frame.pts_samples)
-            left_ms = self._clock.until_ms(frame.pts_samples)
-            if left_ms > 0:
-                self._showing.wait(left_ms / 1_000)
-                continue
-            self._ready.popleft()
-            # Half a frame of lateness is not seen; more moves the clock, so that no delay piles up.
-            if left_ms < -500.0 / self.fps:
-                self._meter.late(-left_ms)
-                self._clock.hold(frame.pts_samples)
-            return frame
-        return None
 
 
 def _checked_mono(samples: Float, sample_rate_hz: int, utterance_id: str) -> Float:

@@ -38,13 +38,14 @@ class Resampler(Protocol):
 
 @dataclass
 class Utterance:
-    """One utterance on its way to the engine.
+    """One utterance on its way to the engine; its audio is resampled when its turn comes, bit by bit.
 
     Attributes:
         utterance_id: the client's name for it.
         sample_rate_hz: rate of what the client pushes.
         turn_ns: monotonic time of its first sample, or of its turn if it had to wait.
         touched_ns: monotonic time of its newest sample, or of the last moment it still had some.
+        live: recorded now.
         ended: no more audio will come.
         started: its first sample has been taken.
     """
@@ -57,8 +58,55 @@ class Utterance:
     live: bool = False
     ended: bool = False
     started: bool = False
-    chunks: deque[Float] = field(default_factory=deque)
-    waiting_samples: int = 0
+    _pushed: deque[Float] = field(default_factory=deque)
+    _pushed_samples: int = 0
+    _resampled: Float = field(default_factory=lambda: np.zeros(0, np.float32))
+    _flushed: bool = False
+
+    @property
+    def waiting_samples(self) -> int:
+        """Audio that waits, in 16 kHz samples."""
+        return len(self._resampled) + self._pushed_samples * SAMPLE_RATE_HZ // self.sample_rate_hz
+
+    @property
+    def drained(self) -> bool:
+        """All that was pushed has been taken."""
+        return not self._pushed and not len(self._resampled) and self._flushed == self.ended
+
+    def push(self, samples: Float) -> None:
+        """Adds float32 [T] at its rate."""
+        self._pushed.append(samples)
+        self._pushed_samples += len(samples)
+
+    def skip_oldest(self, count: int) -> None:
+        """Throws away what was pushed first, so much that it lasts `count` 16 kHz samples."""
+        left = count * self.sample_rate_hz // SAMPLE_RATE_HZ
+        while left > 0 and self._pushed:
+            chunk = self._pushed.popleft()
+            if len(chunk) > left:
+                self._pushed.appendleft(chunk[left:])
+            self._pushed_samples -= min(left, len(chunk))
+            left -= len(chunk)
+
+    def take(self, count: int) -> Float:
+        """Takes up to `count` 16 kHz samples."""
+        while len(self._resampled) < count and (more := self._resample_some()) is not None:
+            self._resampled = np.concatenate([self._resampled, more])
+        taken, self._resampled = self._resampled[:count], self._resampled[count:]
+        return taken
+
+    def _resample_some(self) -> Float | None:
+        """Resamples at most 50 ms, so that no chunk, however long, holds the feeder up."""
+        if self._pushed:
+            chunk, piece = self._pushed.popleft(), self.sample_rate_hz // 20
+            if len(chunk) > piece:
+                self._pushed.appendleft(chunk[piece:])
+            self._pushed_samples -= len(chunk[:piece])
+            return self.resampler.push(chunk[:piece])
+        if self.ended and not self._flushed:
+            self._flushed = True
+            return self.resampler.flush()
+        return None
 
 
 class SpeechQueue:
@@ -138,14 +186,18 @@ class SpeechQueue:
                 f"utterance {utterance_id!r} began with {utterance.sample_rate_hz} Hz and now claims "
                 f"{sample_rate_hz} Hz; keep one rate per utterance"
             )
-        self._append(utterance, utterance.resampler.push(samples))
+        utterance.push(samples)
+        utterance.touched_ns = self._monotonic_ns()
+        excess = utterance.waiting_samples - self._live_limit_samples
+        if utterance.live and excess > 0:
+            utterance.skip_oldest(excess)
+            self.skipped_samples += excess
 
     def end(self, utterance_id: str) -> None:
         """Marks the utterance complete; an unknown or cancelled one is passed over."""
         self._cancelled.pop(utterance_id, None)
         utterance = self._utterances.get(utterance_id)
-        if utterance is not None and not utterance.ended:
-            self._append(utterance, utterance.resampler.flush())
+        if utterance is not None:
             utterance.ended = True
 
     def cancel(self) -> list[str]:
@@ -169,23 +221,15 @@ class SpeechQueue:
         utterance = self._head()
         if utterance is None:
             return None
-        parts: list[Float] = []
-        while count > 0 and utterance.chunks:
-            chunk = utterance.chunks.popleft()
-            if len(chunk) > count:
-                utterance.chunks.appendleft(chunk[count:])
-                chunk = chunk[:count]
-            parts.append(chunk)
-            count -= len(chunk)
-            utterance.waiting_samples -= len(chunk)
-        if parts:
+        samples = utterance.take(count)
+        if len(samples):
             utterance.touched_ns = self._monotonic_ns()
-        return utterance, np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return utterance, samples
 
     def finished(self) -> Utterance | None:
         """Removes and returns the utterance whose turn it is if all of it has been taken, else None."""
         utterance = self._head()
-        if utterance is None or utterance.chunks:
+        if utterance is None or not utterance.drained:
             return None
         starved_ms = (self._monotonic_ns() - utterance.touched_ns) / 1e6
         if not utterance.ended and starved_ms < STARVED_MS:
@@ -198,13 +242,3 @@ class SpeechQueue:
 
     def _head(self) -> Utterance | None:
         return next(iter(self._utterances.values()), None)
-
-    def _append(self, utterance: Utterance, samples: Float) -> None:
-        utterance.touched_ns = self._monotonic_ns()
-        if len(samples):
-            utterance.chunks.append(samples)
-            utterance.waiting_samples += len(samples)
-        while utterance.live and utterance.waiting_samples > self._live_limit_samples:
-            skipped = utterance.chunks.popleft()
-            utterance.waiting_samples -= len(skipped)
-            self.skipped_samples += len(skipped)

@@ -31,12 +31,10 @@ class SpeechTracker:
         self._avatar_id = avatar_id
         self._spans: list[_Span] = []
 
-    def started(self, utterance_id: str, pts_samples: int, turn_ns: int) -> list[Event]:
+    def started(self, utterance_id: str, pts_samples: int, turn_ns: int) -> Event:
         """The utterance's first sample, whose turn came at `turn_ns`, got its place on the clock."""
         self._spans.append(_Span(utterance_id, pts_samples, turn_ns))
-        return [
-            UtteranceStarted(avatar_id=self._avatar_id, utterance_id=utterance_id, pts_samples=pts_samples)
-        ]
+        return UtteranceStarted(avatar_id=self._avatar_id, utterance_id=utterance_id, pts_samples=pts_samples)
 
     def ended(self, utterance_id: str, pts_samples: int) -> None:
         """The utterance's last sample lies right before `pts_samples`."""
