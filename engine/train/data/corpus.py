@@ -49,9 +49,7 @@ def save_take(path: Path, take: Take) -> None:
             )
         part.replace(path)  # a reader never sees half a file
     except OSError as error:
-        raise EngineError(
-            f"take {path} cannot be written ({error.strerror}): free the disk or choose another --out"
-        ) from None
+        raise EngineError(f"take {path} cannot be written ({error.strerror}): choose another --out") from None
 
 
 def load_take(path: Path) -> Take:
@@ -81,7 +79,7 @@ def load_take(path: Path) -> Take:
         ) from None
     if take.controls.shape != (len(take.state), len(CONTROL_NAMES)):
         raise EngineError(
-            f"take {path} has controls {take.controls.shape}, not [n, 21]: delete it and build the corpus again"
+            f"take {path} has controls {take.controls.shape}, not [n, 21]: delete it and build again"
         )
     return take
 
