@@ -1,4 +1,4 @@
-"""The synthetic portrait studio: shapes, determinism, labels, and that every control shows inside its crop."""
+"""The portrait studio: shapes, determinism, labels; every control shows, and only inside its crop."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def default_identities() -> dict[str, Identity]:
         0.29, 0.15),
         eye=(0.45, 0.52, 0.26), lip=(0.82, 0.40, 0.39), cloth=(0.86, 0.56, 0.33), cloth2=(0.98, 0.94, 0.87),
         line=0.25, depth=1.0, blush=0.45, face_w=0.353, top=-0.575, chin=0.375, jaw=0.735, chin_w=0.28,
-        nose=1,
+        nose=2,
         neck_w=0.135, shoulder_w=0.70, eye_x=0.182, eye_y=0.018, eye_w=0.102, eye_h=0.070, eye_tilt=-0.009,
         eye_round=2.2, iris=0.50, lash=0.018, spikes=0.7, brow_y=0.122, brow_t=0.014, brow_arc=0.020,
         brow_tilt=0.002, mouth_y=0.222, mouth_w=0.094, gap=0.122, lip_t=0.020, lip_alpha=0.85, fringe="side",

@@ -24,7 +24,7 @@ def bump(q: torch.Tensor) -> torch.Tensor:
 def lip_gap(c: Maps, k: Maps) -> torch.Tensor:
     """Distance between the lips at their middle, rest units; exactly 0 when they touch."""
     press, roll, stretch = c["mouthClose"], c["mouthRollLower"], c["mouthStretch"]
-    gap = k["gap"] * c["jawOpen"] * (1 - 0.75 * roll) * (1 - 0.22 * stretch) * (1 - 0.12 * c["mouthPucker"])
+    gap = k["gap"] * c["jawOpen"] * (1 - 0.75 * roll) * (1 - 0.22 * stretch)
     gap = gap + 0.040 * (stretch - 0.15).clamp(min=0) + 0.022 * (roll - 0.1).clamp(min=0)
     gap = gap * (1 - press)
     return torch.where(gap < 0.003, 0.0, gap)
@@ -94,8 +94,15 @@ def draw_mouth(img: torch.Tensor, x: torch.Tensor, y: torch.Tensor, c: Maps, k: 
         ((x.abs() - half - 0.016) / 0.006).square() + ((y - middle - corner + 0.004) / 0.022).square()
     )
     img.lerp_(k["line"], ((under * 0.22 + fold * 0.30 * c["mouthSmile"].clamp(0, 1)) * k["depth"])[:, None])
-    if bool((gap > 0).any()):
-        _inside(img, x, y, u, u2, gap, above, below, cover(d_above) * cover(d_below) * side, c, k, cover)
+    hole = cover(d_above) * cover(d_below) * side * (gap * 250).clamp(max=1)
+    seen = hole.amax(0) > 0
+    if bool(seen.any()):  # only the rows and columns where some mouth of the batch is open
+        r, q = seen.any(1).nonzero()[:, 0], seen.any(0).nonzero()[:, 0]
+        rows, columns = slice(int(r[0]), int(r[-1]) + 1), slice(int(q[0]), int(q[-1]) + 1)
+        x, y_, u_, u2_, above_, below_, hole = (
+            m[:, rows, columns] for m in (x, y, u, u2, above, below, hole)
+        )
+        _inside(img[:, :, rows, columns], x, y_, u_, u2_, gap, above_, below_, hole, c, k, cover)
     # the line between the lips, thickest in the middle
     pen = 0.0058 * (0.35 + 0.65 * arch) * (1 + 0.25 * k["outline"])
     ends = cover((1.05 - u.abs()) * half)
@@ -113,10 +120,9 @@ def _inside(
     above: torch.Tensor, below: torch.Tensor, hole: torch.Tensor, c: Maps, k: Maps, cover: Cover,
 ) -> None:  # fmt: skip
     """The cavity with tongue and teeth; nothing outside `hole`."""
-    hole = hole * (gap * 250).clamp(max=1)
     img.lerp_(k["cavity"], hole[:, None])
     room = below - above
-    tall = 0.032 * (1 - 0.30 * u2)
+    tall = 0.032 * (1 - 0.30 * u2) * (1 - 0.75 * c["mouthPucker"])
     teeth = above + torch.minimum(
         tall * (0.75 + 0.25 * c["mouthStretch"]), 0.48 * room + 0.012 * c["mouthRollLower"]
     )

@@ -384,7 +384,7 @@ def _beard(canvas: skia.Canvas, p: Identity) -> None:
         ],
         True,
     )
-    canvas.drawPath(area, fill(colour, 0.30 * p.stubble, 0.018))
+    canvas.drawPath(area, fill(colour, (0.14 if p.style == "flat" else 0.30) * p.stubble, 0.018))
     if p.beard:
         canvas.drawPath(area, fill(colour, 0.85 * p.beard, 0.012 if p.style == "painted" else 0.004))
         bare = skia.Path().addOval(oval(0, my + 0.006, m * 0.92, 0.024))

@@ -109,6 +109,7 @@ class Studio:
     def __init__(
         self, seeds: Sequence[int | Identity], texture_px: int = 512, device: str | torch.device = "cpu"
     ) -> None:
+        """Paints everyone."""
         self.identities = [s if isinstance(s, Identity) else sample_identity(s) for s in seeds]
         self.texture_px, self.device = texture_px, torch.device(device)
         painted = [paint_layers(p, texture_px) for p in self.identities]
@@ -132,7 +133,7 @@ class Studio:
                 level = torch.stack(rows).permute(0, 2, 3, 1)
         return levels
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def render(self, ids: torch.Tensor, controls: torch.Tensor, view: View) -> torch.Tensor:
         """Draws one picture for each row.
 
@@ -215,7 +216,7 @@ class Studio:
         target = img[:, :, window[0], window[1]]
         target.mul_(1 - drawn[:, 3:]).add_(drawn)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def anchors(self, ids: torch.Tensor, controls: torch.Tensor) -> torch.Tensor:
         """Picture coordinates of `ANCHOR_NAMES`, which ride on the head without expression, [B, N, 2]."""
         ids, controls = ids.to(self.device), controls.to(self.device)
@@ -238,7 +239,7 @@ class Studio:
         rides = torch.tensor([n.endswith("Shoulder") for n in ANCHOR_NAMES], device=self.device)
         return forward(rest, by_name(controls), z, rides)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def landmarks(self, ids: torch.Tensor, controls: torch.Tensor) -> torch.Tensor:
         """The seven points of the face locator as they are drawn, expression included, [B, 7, 2]."""
         ids, controls = ids.to(self.device), controls.to(self.device)
@@ -255,7 +256,7 @@ class Studio:
         z = torch.tensor([0.72, 0.72, 1.15, 0.85, 0.85, 0.35, 0.35], device=self.device)
         return forward(rest, c, z, torch.zeros(7, dtype=torch.bool, device=self.device))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def aperture(self, ids: torch.Tensor, controls: torch.Tensor) -> torch.Tensor:
         """Drawn lip gap as a share of the gap at jawOpen 1, [B], 0..1; 0 when the lips touch."""
         c, k = by_name(controls.to(self.device)), self._parameters(ids.to(self.device))
@@ -297,8 +298,7 @@ class _Frame:
         return self._layer(self.field, name, *window, self.x[:, :, window[1]], self.y[:, window[0]])
 
     def window(self, box: tuple[float, float, float, float], name: str) -> tuple[slice, slice] | None:
-        """Rows and columns in which any picture of the batch shows the box (rest units),
-        None if none does."""
+        """Rows and columns in which any picture of the batch shows the box (rest units), if any."""
         h, w = self.y.shape[1], self.x.shape[2]
         (step_y, step_x), every = self._step, slice(None)
         x, y = self._layer(

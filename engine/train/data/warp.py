@@ -1,4 +1,4 @@
-"""Head motion as an inverse warp: where in the picture at rest a pixel comes from, at the depth of a layer."""
+"""Head motion as an inverse warp: where in the picture at rest a pixel comes from, by depth of layer."""
 
 from __future__ import annotations
 
