@@ -1,0 +1,200 @@
+"""The page on loopback: the live avatar in a browser, audio in by file or microphone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from bridge.errors import BridgeError, PortError, SettingError
+from bridge.web.guard import LOOPBACK_NAMES, SECURITY_HEADERS, Guard
+from bridge.web.uploads import MAX_AT_ONCE, MAX_UPLOAD_BYTES, Upload
+from bridge.web.viewer import MAX_MESSAGE_BYTES, Viewer
+
+if TYPE_CHECKING:
+    from bridge.avatar import AvatarSession
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 5580
+STATIC = Path(__file__).parents[1] / "web" / "static"
+MAX_VIEWERS = 16
+MAX_NAME_CHARS = 120
+UPLOAD_BEGIN_TIMEOUT_S = 10.0
+
+
+class WebServer:
+    """Serves the page from a thread and event loop of its own.
+
+    Attributes:
+        url: where the page is, "" before `start`.
+    """
+
+    def __init__(
+        self,
+        session: AvatarSession,
+        host: str = DEFAULT_HOST,
+        port: int = DEFAULT_PORT,
+        endpoints: dict[str, str] | None = None,
+    ) -> None:
+        """Prepares the server; `start` opens it.
+
+        Args:
+            session: the avatar shown and driven; stays its owner's to close.
+            host: a loopback address.
+            port: 1..65535, 0 takes any free one.
+            endpoints: shown on the page with copy buttons, address by name.
+
+        Raises:
+            SettingError: the host is not a loopback address.
+        """
+        if host not in (*LOOPBACK_NAMES, "::1"):
+            raise SettingError(
+                f"web host {host!r} is not loopback; use 127.0.0.1, the page is for this machine only"
+            )
+        self.url = ""
+        self._session = session
+        self._host = host.strip("[]")
+        self._port = port
+        self._endpoints = endpoints or {}
+        self._guard = Guard(port)
+        self._live_sockets: set[web.WebSocketResponse] = set()
+        self._uploads: list[Upload] = []
+        self._upload_numbers = itertools.count(1)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.5)
+
+    def start(self) -> None:
+        """Opens the port; returns when the page can be loaded.
+
+        Raises:
+            PortError: the port is taken or not allowed.
+        """
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        try:
+            listener = socket.create_server((self._host, self._port), family=family)
+        except OSError as error:
+            raise PortError(
+                f"page: cannot open {self._host}:{self._port} ({error.strerror or error}); "
+                "end the program that uses it or choose another port"
+            ) from error
+        port = listener.getsockname()[1]
+        self._guard = Guard(port)
+        self.url = f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{port}/"
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="web", daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._open(listener), self._loop).result()
+
+    def close(self) -> None:
+        """Says goodbye to all pages and ends the thread; calling it again does nothing."""
+        loop, self._loop = self._loop, None
+        if loop is None or self._thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._shut(loop), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join()
+        loop.close()
+        for upload in self._uploads:
+            upload.stop()
+
+    async def _open(self, listener: socket.socket) -> None:
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener).start()
+
+    async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
+        farewells = [live.close(code=1001, message=b"the daemon ends") for live in self._live_sockets]
+        await asyncio.gather(*farewells)
+        await self._runner.cleanup()
+        await loop.shutdown_default_executor()
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._check], client_max_size=MAX_UPLOAD_BYTES)
+        application.router.add_get("/", self._page)
+        application.router.add_get("/session", self._describe)
+        application.router.add_get("/live", self._live)
+        application.router.add_post("/speak", self._speak)
+        application.router.add_static("/static/", STATIC)
+        return application
+
+    @web.middleware
+    async def _check(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        self._guard.check_host(request)
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.update(SECURITY_HEADERS)
+        return response
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / "index.html")
+
+    async def _describe(self, request: web.Request) -> web.StreamResponse:
+        """Tells the token and what stays the same; browsers let no other site read the answer."""
+        return web.json_response(
+            {
+                "token": self._guard.token,
+                "avatar": self._session.name or self._session.avatar_id,
+                "size_px": self._session.size_px,
+                "fps": self._session.fps,
+                "provider": self._session.provider,
+                "endpoints": self._endpoints,
+                "max_upload_bytes": MAX_UPLOAD_BYTES,
+            }
+        )
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        self._guard.check_driver(request, request.query.get("token", ""))
+        if len(self._live_sockets) >= MAX_VIEWERS:
+            raise web.HTTPServiceUnavailable(text=f"{MAX_VIEWERS} pages are open already; close one\n")
+        # No compression: deflating pictures would cost more than sending them over loopback.
+        live = web.WebSocketResponse(
+            heartbeat=10.0, timeout=1.0, compress=False, max_msg_size=MAX_MESSAGE_BYTES
+        )
+        self._live_sockets.add(live)
+        try:
+            await live.prepare(request)
+            await Viewer(self._session, live).serve(
+                {"state": self._session.statistics().state, "size_px": self._session.size_px}
+            )
+        finally:
+            self._live_sockets.discard(live)
+        return live
+
+    async def _speak(self, request: web.Request) -> web.StreamResponse:
+        self._guard.check_driver(request, request.headers.get("X-LLIA-Token", ""))
+        self._uploads = [upload for upload in self._uploads if upload.is_alive()]
+        if len(self._uploads) >= MAX_AT_ONCE:
+            return _refusal(
+                429, f"{MAX_AT_ONCE} files are being spoken already; wait for one to end or press Stop"
+            )
+        try:
+            data = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return _refusal(
+                413, f"the file is larger than {MAX_UPLOAD_BYTES // 2**20} MB; send a shorter one"
+            )
+        name = (
+            "".join(c for c in request.query.get("name", "") if c.isprintable())[:MAX_NAME_CHARS]
+            or "the file"
+        )
+        utterance_id = f"page-file-{next(self._upload_numbers)}"
+        upload = Upload(self._session, data, name, utterance_id)
+        self._uploads.append(upload)
+        upload.start()
+        try:
+            await asyncio.to_thread(upload.wait_begun, UPLOAD_BEGIN_TIMEOUT_S)
+        except BridgeError as error:
+            return _refusal(400, str(error))
+        return web.json_response({"utterance_id": utterance_id}, status=202)
+
+
+def _refusal(status: int, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)
