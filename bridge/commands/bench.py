@@ -1,0 +1,69 @@
+"""`llia bench`: measures frames per second and first-frame time of a pack on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bridge.errors import SettingError
+from engine.benchmark import run as measure
+
+COLUMNS = ("preset", "size", "threads", "precision", "fps", "first_frame_ms", "stages_ms", "rss_mb")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds `bench` to the command line."""
+    parser = subparsers.add_parser("bench", help="measure speed on this machine", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to a file")
+    parser.add_argument("--pack", default="nano", help="name of a shipped model pack or its folder (nano)")
+    parser.add_argument(
+        "--size", type=int, nargs="+", default=[384, 512], metavar="PX", help="sizes (384 512)"
+    )
+    parser.add_argument("--steps", type=int, default=2, help="denoising steps (2)")
+    parser.add_argument("--threads", type=int, help="cap on the engine's threads (every core)")
+    parser.add_argument("--provider", default="auto", help="auto, CPU, CUDA, TensorRT or OpenVINO (auto)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of audio per run (4)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures, prints a table and writes the file; returns 0."""
+    if not 0.5 <= args.seconds <= 600:
+        raise SettingError(f"--seconds is {args.seconds}; 0.5 to 600 is possible")
+    if args.json is not None and not args.json.parent.is_dir():
+        raise SettingError(f"--json: the folder {args.json.parent} does not exist")
+    console = Console()
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("loading the pack", total=1.0)
+        results = measure(
+            args.pack,
+            sizes=args.size,
+            steps=args.steps,
+            threads=args.threads,
+            seconds=args.seconds,
+            provider=args.provider,
+            progress=lambda label, part: progress.update(task, description=label, completed=part),
+        )
+    console.print(_table(results))
+    if args.json is not None:
+        args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _table(results: dict[str, Any]) -> Table:
+    machine = results["machine"]
+    table = Table(title=f"{machine['processor']}, {machine['cores']} cores", title_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=True)
+    for result in results["results"]:
+        stages = "\n".join(f"{name} {ms}" for name, ms in result["stages_ms"].items())
+        values = {**result, "stages_ms": stages}
+        table.add_row(*("-" if values[column] is None else str(values[column]) for column in COLUMNS))
+    return table
