@@ -219,7 +219,7 @@ class AudioRing:
         return max(0, (self.end_samples - _LOOKAHEAD_SAMPLES) // frame_samples + 1)
 
     def mel_windows(self, first_frame: int, frame_count: int, frame_samples: int = 640) -> Float:
-        """The windows of some video frames, bit by bit those of `features.mel_windows` of the whole.
+        """The windows of some video frames, the same as `features.mel_windows` cuts out of the whole.
 
         Returns:
             float32 [frame_count, 40, 40].

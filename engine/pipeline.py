@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 import time
@@ -20,11 +19,12 @@ from engine.clips import HISTORY_FRAMES, ClipPlanner, LatentHistory
 from engine.config import check_bounds
 from engine.decode import Decoder
 from engine.denoise import Denoiser
-from engine.errors import AudioFormatError, ConfigError, ModelError
+from engine.errors import AudioFormatError, ConfigError
 from engine.expression import edit_reference
 from engine.frames import Retimer
+from engine.gallery import Gallery
 from engine.models import find_pack
-from engine.portrait import Portrait, read_picture
+from engine.portrait import Portrait
 from engine.reader import FrameReader
 from engine.runtime.manifest import Manifest, load_manifest
 from engine.runtime.session import Graphs, load_graphs
@@ -69,8 +69,9 @@ class Engine:
         self.manifest: Manifest = load_manifest(find_pack(pack))
         self.graphs: Graphs = load_graphs(self.manifest, provider=provider, threads=threads)
         self.provider: str = self.graphs.provider
-        self._portraits: dict[tuple[str, bool], Portrait] = {}
-        self._portraits_lock = threading.Lock()
+        self._gallery = Gallery(self.graphs, self.manifest)
+        self._warm_sizes: set[int] = set()
+        self._warm_lock = threading.Lock()
 
     def portrait(self, picture: str | Path | Image.Image | None = None) -> Portrait:
         """An avatar of the pack by name, or a picture by path or value; each is prepared once.
@@ -78,24 +79,15 @@ class Engine:
         Raises:
             ModelError: there is no such avatar, the picture cannot be read, or it shows no face.
         """
-        name = self.manifest.default_avatar if picture is None else picture
-        if isinstance(name, Image.Image):
-            return self._prepared(name, "picture", align=True)
-        path = self.manifest.avatars.get(str(name), Path(name).expanduser())
-        if not path.is_file():
-            known = ", ".join(sorted(self.manifest.avatars))
-            raise ModelError(f"no avatar '{name}'; the pack has {known}; or give the path of a picture")
-        return self._prepared(read_picture(path), str(name), align=True)
+        return self._gallery.find(picture)
 
-    def _prepared(self, picture: Image.Image, origin: str, *, align: bool) -> Portrait:
-        pixels = picture.convert("RGBA")
-        digest = hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()
-        with self._portraits_lock:
-            if (digest, align) not in self._portraits:
-                self._portraits[digest, align] = Portrait(
-                    pixels, self.graphs, self.manifest, align=align, origin=origin
-                )
-            return self._portraits[digest, align]
+    def _warm_up(self, size_px: int) -> None:
+        """Runs what runs per frame once at a size, so that the first frame does not wait for it."""
+        with self._warm_lock:
+            if size_px not in self._warm_sizes:
+                for name in ("audio_encoder", "denoiser", "decoder"):
+                    self.graphs[name].warm_up(F=1, S=size_px)
+                self._warm_sizes.add(size_px)
 
     def avatar(
         self,
@@ -134,7 +126,8 @@ class Engine:
         if expression:
             decoder = Decoder(self.graphs["decoder"], portrait.banks, portrait.ref_picture(size_px))
             edited = edit_reference(self.graphs["expression"], portrait.banks, decoder, expression)
-            portrait = self._prepared(Image.fromarray(edited, "RGBA"), "edited picture", align=False)
+            portrait = self._gallery.prepare(Image.fromarray(edited), origin="edited picture", align=False)
+        self._warm_up(size_px)
         return AvatarPipeline(
             self,
             portrait,
@@ -162,7 +155,7 @@ class AvatarPipeline:
     ) -> None:
         """Starts the threads; arguments as for `Engine.avatar`."""
         manifest, graphs = engine.manifest, engine.graphs
-        self.fps, self.size_px = fps, size_px
+        self.fps, self.size_px, self.portrait = fps, size_px, portrait
         self.reader = FrameReader(graphs["reader"], portrait, size_px)
         self._frame_samples, self._model_fps = manifest.frame_samples, manifest.fps
         self._audio_encoder = graphs["audio_encoder"]

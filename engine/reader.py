@@ -35,7 +35,7 @@ class FrameReader:
             float32 [F, 22]: `engine.types.CONTROL_NAMES` and, last, the mouth aperture 0..1.
         """
         frames = rgba if rgba.ndim == 4 else rgba[None]
-        image = np.concatenate([_planes(Image.fromarray(frame, "RGBA")) for frame in frames])
+        image = np.concatenate([_planes(Image.fromarray(frame)) for frame in frames])
         controls: npt.NDArray[np.float32] = self._session.run({"image": image, "ref": self._ref})["controls"]
         return controls
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import ModelError
+from engine.features import HOP_SAMPLES, MEL_BINS, WINDOW_FRAMES
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
 
 FORMAT_VERSION = 1
@@ -64,8 +65,6 @@ class Manifest:
     preset: str
     version: str
     fps: int
-    window_frames: int
-    mel_bins: int
     latent_shape: tuple[int, ...]
     audio_tokens: int
     audio_width: int
@@ -106,7 +105,7 @@ def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, T
     image = _float32(1, 4, LOCATOR_PX, LOCATOR_PX)
     return {
         "audio_encoder": (
-            {"mel_windows": _float32("F", m.window_frames, m.mel_bins)},
+            {"mel_windows": _float32("F", WINDOW_FRAMES, MEL_BINS)},
             {"audio_emb": audio_emb},
         ),
         "reference": (
@@ -151,11 +150,11 @@ def _check_contract(m: Manifest) -> None:
 def _check_ranges(m: Manifest) -> None:
     """Raises ModelError naming the first key whose value the runtime cannot work with."""
     checks = {
-        "fps": m.fps > 0 and SAMPLE_RATE_HZ % (m.fps * 160) == 0,
+        "fps": m.fps > 0 and SAMPLE_RATE_HZ % (m.fps * HOP_SAMPLES) == 0,
         "clip_lengths": m.clip_lengths[:1] == (1,) and list(m.clip_lengths) == sorted(set(m.clip_lengths)),
         "motion_frames": m.motion_frames >= 1,
         "sampling_timesteps": bool(m.sampling_timesteps)
-        and all(n == len(t) and t[0] == 1.0 for n, t in m.sampling_timesteps.items()),
+        and all(n == len(t) and t[:1] == (1.0,) for n, t in m.sampling_timesteps.items()),
         "reanchor_every_frames": m.reanchor_every_frames is None or m.reanchor_every_frames >= 1,
         "framing": len(m.framing_eyes) == 3 and len(m.framing_mouth) == 2,
         "default_avatar": m.default_avatar in m.avatars,
@@ -189,20 +188,19 @@ def _parse(root: Path, raw: Mapping[str, Any]) -> Manifest:
         for name, entry in raw["graphs"].items()
     }
     avatars = {name: _checked_file(root, entry, f"avatar '{name}'") for name, entry in raw["avatars"].items()}
+    reanchor = raw.get("reanchor_every_frames")
     return Manifest(
         root=root,
         preset=str(raw["preset"]),
         version=str(raw["version"]),
         fps=int(raw["fps"]),
-        window_frames=int(raw["audio"]["window_frames"]),
-        mel_bins=int(raw["audio"]["mel_bins"]),
         latent_shape=tuple(map(int, raw["latent_shape"])),
         audio_tokens=int(raw["audio_tokens"]),
         audio_width=int(raw["audio_width"]),
         clip_lengths=tuple(map(int, raw["clip_lengths"])),
         motion_frames=int(raw["motion_frames"]),
         sampling_timesteps={int(n): tuple(map(float, t)) for n, t in raw["sampling_timesteps"].items()},
-        reanchor_every_frames=raw.get("reanchor_every_frames"),
+        reanchor_every_frames=None if reanchor is None else int(reanchor),
         framing_eyes=tuple(map(float, raw["framing"]["eyes"])),
         framing_mouth=tuple(map(float, raw["framing"]["mouth"])),
         graphs=graphs,
@@ -239,9 +237,11 @@ def load_manifest(root: str | Path) -> Manifest:
     _required(raw, "format_version", FORMAT_VERSION, where)
     _required(raw, "sample_rate_hz", SAMPLE_RATE_HZ, where)
     _required(raw, "controls", list(CONTROL_NAMES), where)
-    _required(raw.get("audio", {}), "hop_samples", 160, where)
-    _required(raw.get("audio", {}), "lookahead_ms", 80, where)
     try:
+        _required(raw["audio"], "hop_samples", HOP_SAMPLES, where)
+        _required(raw["audio"], "lookahead_ms", 80, where)
+        _required(raw["audio"], "window_frames", WINDOW_FRAMES, where)
+        _required(raw["audio"], "mel_bins", MEL_BINS, where)
         manifest = _parse(root, raw)
     except KeyError as error:
         raise ModelError(f"{where}: key {error} is missing") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,19 @@ def threads_per_session(threads: int | None) -> int:
     return max(1, (cores if threads is None else min(threads, cores)) // 2)
 
 
+def _chain(provider: str) -> list[str | tuple[str, dict[str, Any]]]:
+    """The provider and those that take over what it cannot run."""
+    chain: list[str | tuple[str, dict[str, Any]]] = [PROVIDERS[provider]]
+    if provider == "TensorRT":
+        # Building its engines takes minutes: they are kept between runs.
+        cache = Path.home() / ".cache" / "llia" / "tensorrt"
+        options = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache)}
+        chain = [(PROVIDERS[provider], options)]
+        if PROVIDERS["CUDA"] in ort.get_available_providers():
+            chain.append(PROVIDERS["CUDA"])
+    return chain if provider == "CPU" else [*chain, PROVIDERS["CPU"]]
+
+
 class GraphSession:
     """One graph, ready to run; names and shapes are those of its manifest."""
 
@@ -79,14 +93,8 @@ class GraphSession:
         options.log_severity_level = 4
         # A spinning pool would take the core that the other stage's session needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        names = list(PROVIDERS)
-        chain = [PROVIDERS[provider]]
-        if provider == "TensorRT" and PROVIDERS["CUDA"] in ort.get_available_providers():
-            chain.append(PROVIDERS["CUDA"])
-        if provider != names[-1]:
-            chain.append(PROVIDERS[names[-1]])
         try:
-            self._session = ort.InferenceSession(str(spec.path), options, providers=chain)
+            self._session = ort.InferenceSession(str(spec.path), options, providers=_chain(provider))
         except Exception as error:  # onnxruntime's exceptions share no base of their own
             reason = str(error).splitlines()[0]
             raise ModelError(f"graph '{name}' ({spec.path}) does not load on {provider}: {reason}") from error
