@@ -61,7 +61,7 @@ def to_bytes(image: Tensor) -> Array:
 def reference_for(take: Take, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Controls of a reference picture that shares the take's base expression: float32 [1, 21]."""
     ref = neutral_controls(1, rng)
-    ref[:, BASE] = np.median(take.controls[:, BASE], axis=0)
+    ref[:, BASE] = take.base[BASE]
     return ref
 
 

@@ -1,0 +1,1 @@
+"""From trained checkpoints to a shipped pack: ONNX graphs, INT8, parity figures (torch needed)."""

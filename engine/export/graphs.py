@@ -1,0 +1,135 @@
+"""The torch modules as the graphs of a pack, with the names, shapes and dtypes of `engine/README.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.train.instruments import READER_PX, READER_REGION
+from engine.train.models import geometry as geo
+from engine.train.models.autoencoder import Autoencoder, compose, working_size
+from engine.train.models.config import ModelConfig
+from engine.train.models.denoiser import Denoiser
+from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader, face_mask
+
+OPSET = 17
+DECODER_BANKS = ("flow_12", "flow_24", "flow_48", "mouth_quarter", "mouth_half", "eyes_quarter", "eyes_half")
+BANKS = ("bank", "ref_latent", "face", *DECODER_BANKS)
+
+
+class ReferenceGraph(nn.Module):
+    """ref_image [1, 4, 384, 384] premultiplied -> all banks, in the order of BANKS."""
+
+    def __init__(self, autoencoder: Autoencoder, locator: FaceLocator, config: ModelConfig) -> None:
+        super().__init__()
+        self.encoder, self.reference, self.locator = autoencoder.encoder, autoencoder.reference, locator
+        self.grid = (config.latent[1], config.latent[2])
+
+    def forward(self, ref_image: Tensor) -> tuple[Tensor, ...]:
+        small = working_size(ref_image)
+        banks = self.reference(ref_image)
+        banks["ref_latent"] = self.encoder(small, small)
+        banks["face"] = face_mask(self.locator(small), self.grid)
+        return tuple(banks[name] for name in BANKS)
+
+
+class DecoderGraph(nn.Module):
+    """latents [F, 16, 4, 4], ref_picture [1, 4, S, S] (straight) and banks -> rgba uint8 [F, S, S, 4]."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.decoder = autoencoder.decoder
+
+    def forward(self, latents: Tensor, ref_picture: Tensor, *banks: Tensor) -> Tensor:
+        frames = latents.shape[0]
+        named = {
+            name: (bank.repeat(frames, 1, 1, 1) if name.startswith("eyes_") else bank.expand(frames, -1, -1, -1))
+            for name, bank in zip(DECODER_BANKS, banks, strict=True)
+        }
+        size_px = ref_picture.shape[-1]
+        frame = compose(self.decoder(latents, named), ref_picture.expand(frames, -1, -1, -1), size_px)
+        return (frame.clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+class DenoiserGraph(nn.Module):
+    """The denoiser with audio_emb [F, K, D] as the audio encoder gives it."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        audio_emb: Tensor,
+        state: Tensor,
+        motion_frames: Tensor,
+        bank: Tensor,
+        ref_latent: Tensor,
+        face: Tensor,
+    ) -> Tensor:
+        x0: Tensor = self.denoiser(x, timestep, audio_emb[None], state, motion_frames, bank, ref_latent, face)
+        return x0
+
+
+class ExpressionGraph(nn.Module):
+    """controls [1, 21], bank, ref_latent -> latents [1, 16, 4, 4]."""
+
+    def __init__(self, expression: ExpressionEditor) -> None:
+        super().__init__()
+        self.expression = expression
+
+    def forward(self, controls: Tensor, bank: Tensor, ref_latent: Tensor) -> Tensor:
+        latents: Tensor = self.expression(controls, {"bank": bank, "ref_latent": ref_latent})
+        return latents
+
+
+class ReaderGraph(nn.Module):
+    """image [F, 4, 192, 192] and ref [1, 4, 192, 192], premultiplied -> controls [F, 22]."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self.reader = reader
+
+    def forward(self, image: Tensor, ref: Tensor) -> Tensor:
+        def views(picture: Tensor) -> tuple[Tensor, Tensor]:
+            scale = geo.REFERENCE_PX // READER_PX
+            top, left = READER_REGION.top // scale, READER_REGION.left // scale
+            height, width = READER_REGION.height // scale, READER_REGION.width // scale
+            near = picture[:, :3, top : top + height, left : left + width]
+            return F.avg_pool2d(picture, READER_PX // geo.WORKING_PX), near
+
+        frame, mouth = views(image)
+        small, ref_mouth = (v.expand(image.shape[0], -1, -1, -1) for v in views(ref))
+        controls: Tensor = self.reader(frame, small, mouth, ref_mouth)
+        return controls
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One graph to export: a module, example inputs by name, output names, axes that are dynamic."""
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: Sequence[str]
+    dynamic: Mapping[str, Mapping[int, str]]
+
+
+def export_onnx(spec: GraphSpec, path: Path) -> None:
+    """Writes one fp32 graph; batch norms are folded into the convolutions."""
+    torch.onnx.export(
+        spec.module.eval(),
+        tuple(spec.inputs.values()),
+        str(path),
+        input_names=list(spec.inputs),
+        output_names=list(spec.outputs),
+        dynamic_axes={k: dict(v) for k, v in spec.dynamic.items()},
+        opset_version=OPSET,
+        dynamo=False,
+    )

@@ -1,0 +1,235 @@
+"""Builds a pack from checkpoints: graphs, INT8 where it pays, avatars, manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+
+from engine import features
+from engine.export.graphs import (
+    BANKS,
+    DECODER_BANKS,
+    DecoderGraph,
+    DenoiserGraph,
+    ExpressionGraph,
+    GraphSpec,
+    ReaderGraph,
+    ReferenceGraph,
+    export_onnx,
+)
+from engine.export.quantize import Feed, quantize_convolutions, quantize_products
+from engine.train.instruments import READER_PX
+from engine.train.models import geometry as geo
+from engine.train.models.audio_encoder import AudioEncoder
+from engine.train.models.autoencoder import Autoencoder
+from engine.train.models.config import ModelConfig
+from engine.train.models.denoiser import Denoiser
+from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader
+from engine.train.trainer import load_averaged
+from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
+
+FPS = 25
+SAMPLING_TIMESTEPS = {"1": [1.0], "2": [1.0, 0.5], "4": [1.0, 0.75, 0.5, 0.25]}
+FRAMING = {"eyes": [-0.19, 0.19, 0.09], "mouth": [0.0, 0.36]}
+"""Where eyes and mouth lie in an aligned picture, -1..1: the mean of the studio's identities."""
+
+
+class Networks:
+    """All trained networks of a preset, averaged weights, on the CPU."""
+
+    def __init__(self, runs: Path, config: ModelConfig, denoiser_stage: str = "distill") -> None:
+        count = len(CONTROL_NAMES)
+        self.config = config
+        self.autoencoder, self.locator = Autoencoder(config, count), FaceLocator()
+        self.audio_encoder, self.denoiser = AudioEncoder(config), Denoiser(config)
+        self.expression, self.reader = ExpressionEditor(config, count), Reader(count)
+        for stage, name, network in (
+            ("autoencoder", "autoencoder", self.autoencoder),
+            ("locator", "locator", self.locator),
+            ("audio", "audio_encoder", self.audio_encoder),
+            (denoiser_stage, "denoiser", self.denoiser),
+            ("expression", "expression", self.expression),
+            ("reader", "reader", self.reader),
+        ):
+            load_averaged(runs / stage, {name: network})
+
+
+@torch.no_grad()
+def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
+    """Every graph of the pack with example inputs; example clips have 3 frames, so that no axis looks constant."""
+    config, frames = nets.config, 3
+    image = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    reference = ReferenceGraph(nets.autoencoder, nets.locator, config).eval()
+    banks = dict(zip(BANKS, reference(image), strict=True))
+    windows = torch.randn(frames, features.WINDOW_FRAMES, features.MEL_BINS)
+    clip = torch.randn(1, frames, *config.latent)
+    reader_image = torch.rand(frames, 4, READER_PX, READER_PX)
+    cond = {k: banks[k] for k in ("bank", "ref_latent", "face")}
+    per_frame = {0: "F"}
+    return {
+        "audio_encoder": GraphSpec(
+            nets.audio_encoder, {"mel_windows": windows}, ["audio_emb"], {"mel_windows": per_frame, "audio_emb": per_frame}
+        ),
+        "reference": GraphSpec(reference, {"ref_image": image}, BANKS, {}),
+        "denoiser": GraphSpec(
+            DenoiserGraph(nets.denoiser),
+            {
+                "x": clip,
+                "timestep": torch.tensor([0.5]),
+                "audio_emb": torch.randn(frames, config.audio_tokens, config.audio_width),
+                "state": torch.zeros(1, frames, dtype=torch.int64),
+                "motion_frames": torch.randn(1, config.motion_frames, *config.latent),
+                **cond,
+            },
+            ["x0"],
+            {"x": {1: "F"}, "audio_emb": per_frame, "state": {1: "F"}, "x0": {1: "F"}},
+        ),
+        "decoder": GraphSpec(
+            DecoderGraph(nets.autoencoder),
+            {"latents": clip[0], "ref_picture": image, **{k: banks[k] for k in DECODER_BANKS}},
+            ["rgba"],
+            {"latents": per_frame, "ref_picture": {2: "S", 3: "S"}, "rgba": {0: "F", 1: "S", 2: "S"}},
+        ),
+        "face_locator": GraphSpec(
+            nets.locator, {"image": torch.rand(1, 4, geo.WORKING_PX, geo.WORKING_PX)}, ["landmarks"], {}
+        ),
+        "expression": GraphSpec(
+            ExpressionGraph(nets.expression),
+            {"controls": torch.rand(1, len(CONTROL_NAMES)), "bank": banks["bank"], "ref_latent": banks["ref_latent"]},
+            ["latents"],
+            {},
+        ),
+        "reader": GraphSpec(
+            ReaderGraph(nets.reader),
+            {"image": reader_image, "ref": reader_image[:1]},
+            ["controls"],
+            {"image": per_frame, "controls": per_frame},
+        ),
+    }
+
+
+def export_fp32(nets: Networks, folder: Path) -> None:
+    """Writes all graphs as fp32 into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, spec in graph_specs(nets).items():
+        export_onnx(spec, folder / f"{name}.onnx")
+
+
+def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
+    """Calibration examples for the decoder: encoded frames of rendered pairs, banks by the fp32 reference graph."""
+    load = lambda n: np.load(pairs / f"{n}.npy", mmap_mode="r", allow_pickle=False)  # noqa: E731
+    refs = load("ref")
+    reference = ort.InferenceSession(str(folder / "reference.onnx"), providers=["CPUExecutionProvider"])
+    expression = ort.InferenceSession(str(folder / "expression.onnx"), providers=["CPUExecutionProvider"])
+    controls = load("controls")
+    feeds = []
+    for entry in np.linspace(0, len(refs) - 1, count).astype(int):
+        picture = refs[entry : entry + 1].astype(np.float32) / 255.0
+        banks = dict(zip(BANKS, reference.run(None, {"ref_image": picture}), strict=True))
+        wanted = controls[entry, 1 + entry % (controls.shape[1] - 1)][None]
+        shown = {"controls": wanted, "bank": banks["bank"], "ref_latent": banks["ref_latent"]}
+        latents = expression.run(None, shown)[0]
+        feeds.append({"latents": latents, "ref_picture": picture, **{k: banks[k] for k in DECODER_BANKS}})
+    return feeds
+
+
+def quantize(fp32: Path, out: Path, pairs: Path) -> dict[str, str]:
+    """INT8 for what runs per frame; the rest is copied. Returns the precision of each graph."""
+    out.mkdir(parents=True, exist_ok=True)
+    precision = {}
+    for source in sorted(fp32.glob("*.onnx")):
+        name, target = source.stem, out / source.name
+        match name:
+            case "decoder":
+                quantize_convolutions(source, target, decoder_feeds(fp32, pairs, 48), keep=_flow_outputs(source))
+                precision[name] = "int8"
+            case "denoiser":
+                quantize_products(source, target)
+                precision[name] = "int8"
+            case _:
+                shutil.copy(source, target)
+                precision[name] = "fp32"
+    return precision
+
+
+def _flow_outputs(decoder: Path) -> tuple[str, ...]:
+    """Convolutions whose output is a flow: 256 levels of it would be seen as steps of a moving picture."""
+    nodes = onnx.load(str(decoder)).graph.node
+    return tuple(n.name for n in nodes if n.op_type == "Conv" and n.name.startswith(("/decoder/flow/coarse", "/decoder/flow/fine")))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _tensors(values: Any) -> dict[str, list[Any]]:
+    names = {1: "float32", 2: "uint8", 7: "int64"}
+    return {
+        v.name: [
+            names[v.type.tensor_type.elem_type],
+            [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim],
+        ]
+        for v in values
+    }
+
+
+def write_manifest(
+    folder: Path, config: ModelConfig, preset: str, version: str, precision: dict[str, str], default_avatar: str
+) -> None:
+    """Writes `manifest.json` for the graphs and avatars that lie in the folder; figures are kept if there are any."""
+    path = folder / "manifest.json"
+    figures = json.loads(path.read_text())["figures"] if path.exists() else {}
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    graphs = {}
+    for name, kind in precision.items():
+        model = onnx.load(str(folder / f"{name}.onnx")).graph
+        graphs[name] = {
+            "file": f"{name}.onnx",
+            "sha256": _sha256(folder / f"{name}.onnx"),
+            "precision": kind,
+            "inputs": _tensors(model.input),
+            "outputs": _tensors(model.output),
+        }
+    manifest = {
+        "format": "llia-pack",
+        "format_version": 1,
+        "preset": preset,
+        "version": version,
+        "licence": "Apache-2.0",
+        "source_commit": commit,
+        "fps": FPS,
+        "sample_rate_hz": SAMPLE_RATE_HZ,
+        "audio": {
+            "mel_bins": features.MEL_BINS,
+            "hop_samples": features.HOP_SAMPLES,
+            "window_frames": features.WINDOW_FRAMES,
+            "lookahead_ms": features.LOOKAHEAD_FRAMES * 10,
+        },
+        "latent_shape": list(config.latent),
+        "audio_tokens": config.audio_tokens,
+        "audio_width": config.audio_width,
+        "clip_lengths": list(config.clip_lengths),
+        "motion_lags": list(config.motion_lags),
+        "sampling_timesteps": SAMPLING_TIMESTEPS,
+        "reanchor_every_frames": None,
+        "controls": list(CONTROL_NAMES),
+        "framing": FRAMING,
+        "graphs": graphs,
+        "avatars": {
+            f.stem: {"file": f"avatars/{f.name}", "sha256": _sha256(f)} for f in sorted((folder / "avatars").glob("*.png"))
+        },
+        "default_avatar": default_avatar,
+        "figures": figures,
+    }
+    path.write_text(json.dumps(manifest, indent=1) + "\n")
+
+

@@ -1,0 +1,67 @@
+"""INT8: static QDQ for convolutions, dynamic for matrix products, each graph by what measures best."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+Feed = dict[str, npt.NDArray[np.generic]]
+
+
+class Feeds(CalibrationDataReader):  # type: ignore[misc]
+    """Gives the calibrator one example after the other."""
+
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._feeds: Iterator[Feed] = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        """The next example, None after the last."""
+        return next(self._feeds, None)
+
+
+def quantize_convolutions(source: Path, target: Path, feeds: Iterable[Feed], keep: tuple[str, ...] = ()) -> None:
+    """Static QDQ of all convolutions: int8 weights per channel, uint8 activations.
+
+    Args:
+        source: fp32 graph.
+        target: where the INT8 graph goes.
+        feeds: example inputs, as the running engine sees them.
+        keep: names of nodes that stay in fp32 (outputs that a few levels would step visibly, as flows).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        convolutions = [n.name for n in onnx.load(str(prepared)).graph.node if n.op_type == "Conv"]
+        quantize_static(
+            str(prepared),
+            str(target),
+            Feeds(feeds),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            nodes_to_quantize=[n for n in convolutions if n not in keep],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+
+
+def quantize_products(source: Path, target: Path) -> None:
+    """Dynamic INT8 of all matrix products with constant weights, per channel."""
+    quantize_dynamic(
+        str(source), str(target), op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
+    )

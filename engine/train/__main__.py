@@ -1,0 +1,109 @@
+"""`python -m engine.train STAGE`: every stage of the training, each resumable; `docs/training.md` has the recipe."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from engine.train import audio, autoencoder, diffusion, distill, instruments, latents
+from engine.train.data import shards
+from engine.train.models.config import PRESETS
+from engine.train.trainer import Schedule
+
+STAGES = (
+    "render", "audio", "locator", "autoencoder", "reader", "expression", "encode", "diffusion", "distill",
+)  # fmt: skip
+DEFAULTS = {
+    "audio": Schedule(samples=3_000_000, learning_rate=1.5e-3, warmup_samples=20_000),
+    "locator": Schedule(samples=400_000, learning_rate=1.5e-3),
+    "autoencoder": Schedule(samples=1_500_000, learning_rate=1.5e-3, warmup_samples=4000),
+    "reader": Schedule(samples=400_000, learning_rate=1.5e-3),
+    "expression": Schedule(samples=150_000, learning_rate=1e-3),
+    "diffusion": Schedule(samples=1_000_000, learning_rate=1e-3, warmup_samples=2000, ema=0.9995),
+    "distill": Schedule(samples=200_000, learning_rate=2e-4, ema=0.98),
+}
+"""Lengths for a good model (12-24 hours of two CPU cores in all); --samples and --minutes shorten them."""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m engine.train", description=__doc__)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of data and checkpoints")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="nano")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: all)")
+    parser.add_argument("--samples", type=int, help="length of the stage's schedule in samples")
+    parser.add_argument("--minutes", type=float, help="stop after this long; run again to go on")
+    parser.add_argument("--pairs", default="pairs", help="folder of rendered pairs under --runs")
+    parser.add_argument("--entries", type=int, default=1600, help="render: identities")
+    parser.add_argument("--frames", type=int, default=12, help="render: frames per identity")
+    parser.add_argument("--seed", type=int, default=0, help="render: seed of the first identity")
+    parser.add_argument("--performances", type=int, default=1000, help="render: runs of 100 frames")
+    parser.add_argument("--what", choices=("pairs", "held", "performances"), default="pairs", help="render: which set")
+    parser.add_argument("--no-discriminator", action="store_true", help="distill: without the discriminator")
+    return parser.parse_args()
+
+
+def _schedule(args: argparse.Namespace) -> Schedule:
+    base = DEFAULTS[args.stage]
+    return Schedule(
+        samples=args.samples or base.samples,
+        learning_rate=base.learning_rate,
+        warmup_samples=base.warmup_samples,
+        ema=base.ema,
+        minutes=args.minutes,
+    )
+
+
+def _render(args: argparse.Namespace) -> None:
+    runs: Path = args.runs
+    takes = shards.takes_of(runs / ("corpus_held" if args.what == "held" else "corpus"))
+    if args.what == "pairs":
+        shards.render_pairs(runs / args.pairs, args.entries, args.frames, args.seed, takes, args.device)
+    elif args.what == "held":
+        shards.render_pairs(runs / "pairs_held", 32, 12, shards.HELD_OUT_SEED, takes, args.device)
+    else:
+        shards.render_performances(
+            runs / "performances", takes, 100, 50_000 + args.seed, args.device, args.performances
+        )
+
+
+def main() -> int:
+    """Runs one stage; 0 when it is done, 2 with one line on what is missing."""
+    args = _arguments()
+    torch.set_num_threads(args.threads or os.cpu_count() or 1)
+    runs, config, device = args.runs, PRESETS[args.preset], torch.device(args.device)
+    folder, pairs, held = runs / args.stage, runs / args.pairs, runs / "pairs_held"
+    try:
+        match args.stage:
+            case "render":
+                _render(args)
+            case "audio":
+                audio.train(runs / "corpus", runs / "corpus_held", folder, config, _schedule(args), device)
+            case "locator":
+                instruments.train_locator(pairs, held, folder, _schedule(args), device)
+            case "autoencoder":
+                autoencoder.train(pairs, held, folder, config, _schedule(args), device, entries=6)
+            case "reader":
+                instruments.train_reader(pairs, held, folder, _schedule(args), device)
+            case "expression":
+                instruments.train_expression(pairs, runs, folder, config, _schedule(args), device)
+            case "encode":
+                latents.encode(runs / "performances", runs / "corpus", runs, runs / "latents", config, device)
+            case "diffusion":
+                diffusion.train(runs / "latents", runs, folder, config, _schedule(args), device)
+            case "distill":
+                adversarial = not args.no_discriminator
+                distill.train(runs / "latents", runs, folder, config, _schedule(args), device, adversarial)
+    except FileNotFoundError as error:
+        print(f"engine.train {args.stage}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

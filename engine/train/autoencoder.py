@@ -1,0 +1,186 @@
+"""Stage `autoencoder`: frame encoder, reference network and decoder, from rendered pairs.
+
+The studio gives for nothing what a film cannot: the same face with the reference's pose (so patches are
+learned in place and at full sharpness), and points that ride on the head (so the flow is told where to go).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.train.data.shards import CROPS, REGIONS, open_folder
+from engine.train.data.studio import ANCHOR_NAMES
+from engine.train.losses import picture_loss, psnr_db
+from engine.train.models import geometry as geo
+from engine.train.models.autoencoder import Autoencoder, compose, working_size
+from engine.train.models.config import ModelConfig
+from engine.train.sheets import save_sheet
+from engine.train.trainer import Schedule, Trainer
+from engine.types import CONTROL_NAMES
+
+LATENT_NOISE = 0.1
+FRAMES_PER_ENTRY = 4
+FACE_ANCHORS = [ANCHOR_NAMES.index(n) for n in ("leftEye", "rightEye", "leftBrow", "rightBrow", "mouthCentre", "mouthLeft", "mouthRight")]
+"""Points at the depth of the patches."""
+Batch = dict[str, Tensor]
+
+
+class Pairs:
+    """Draws training batches: `entries` references with FRAMES_PER_ENTRY frames each.
+
+    Args:
+        folder: rendered pairs.
+        device: where batches go.
+        names: the arrays to read; all of them when none is named.
+    """
+
+    def __init__(self, folder: Path, device: torch.device, *names: str) -> None:
+        self.arrays, self.device = open_folder(folder), device
+        self.names = names or tuple(self.arrays)
+        self.entries, self.frames = self.arrays["frame"].shape[:2]
+
+    def batch(self, entries: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]) -> Batch:
+        """Entries [E] and frames [E, N] -> reference [E, 4, 384, 384] and per-frame tensors [E * N, ...]."""
+
+        def pick(name: str) -> Tensor:
+            values = torch.from_numpy(self.arrays[name][entries[:, None], frames]).to(self.device)
+            return (values.float() / 255.0 if values.dtype == torch.uint8 else values).flatten(0, 1)
+
+        batch = {k: pick(k) for k in self.names if k.startswith(("frame", "crop", "region"))}
+        if "ref" in self.names:
+            batch["ref"] = torch.from_numpy(np.array(self.arrays["ref"][entries])).to(self.device).float() / 255.0
+        for name in {"controls", "anchors", "aperture", "landmarks"}.intersection(self.names):
+            values = torch.from_numpy(np.array(self.arrays[name][entries])).to(self.device)
+            batch[name] = torch.stack([v[1 + f] for v, f in zip(values, frames, strict=True)]).flatten(0, 1)
+            batch[f"{name}_ref"] = values[:, 0]
+        return batch
+
+    def draw(self, entries: int, rng: np.random.Generator) -> Batch:
+        """A random training batch; colours are permuted in half of the batches, so that hues do not matter."""
+        picked = rng.integers(0, self.entries, entries)
+        frames = np.stack([rng.permutation(self.frames)[:FRAMES_PER_ENTRY] for _ in range(entries)])
+        batch = self.batch(picked, frames)
+        if rng.random() < 0.5:
+            order = [*rng.permutation(3).tolist(), 3]
+            for key in [k for k in batch if k.startswith(("frame", "crop", "region", "ref"))]:
+                batch[key] = batch[key][:, order[: batch[key].shape[1]]]
+        return batch
+
+
+def repeat(banks: dict[str, Tensor], times: int) -> dict[str, Tensor]:
+    """The banks of E pictures for E * times frames (eye banks hold two rows a picture)."""
+    return {
+        k: (
+            v.unflatten(0, (-1, 2)).repeat_interleave(times, 0).flatten(0, 1)
+            if k.startswith("eyes_")
+            else v.repeat_interleave(times, 0)
+        )
+        for k, v in banks.items()
+    }
+
+
+def anchor_loss(decoded: dict[str, Tensor], anchors: Tensor, still: Tensor) -> Tensor:
+    """Points of the head: the patch flow at a point's place must lead back to its place in the reference."""
+    at = anchors[:, None]
+    flow = F.grid_sample(decoded["patch_flow"], at, align_corners=False, padding_mode="border")
+    return ((at + flow.permute(0, 2, 3, 1))[:, 0] - still).abs().mean()
+
+
+def shrunk(decoded: dict[str, Tensor], small: Tensor) -> Tensor:
+    """The composed frame at 96 px, patches averaged down to that size: [B, 4, 96, 96]."""
+    pooled = {k: F.avg_pool2d(v, geo.REFERENCE_PX // geo.WORKING_PX) if k in CROPS else v for k, v in decoded.items()}
+    whole = geo.Box(0, 0, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    return compose(pooled, small, geo.WORKING_PX, view=whole, names=tuple(CROPS))
+
+
+def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
+    """All losses of one batch."""
+    entries = len(batch["ref"])
+    times = len(batch["frame"]) // entries
+    small = working_size(batch["ref"]).repeat_interleave(times, 0)
+    with torch.autocast(batch["ref"].device.type, torch.bfloat16):
+        z = net.encoder(batch["frame"], small)
+        banks = repeat(net.reference(batch["ref"]), times)
+        noisy = z + LATENT_NOISE * torch.randn_like(z)
+        decoded = net.decoder(noisy, banks)
+        controls = net.controls(noisy)
+    decoded = {k: v.float() for k, v in decoded.items()}
+    ref = batch["ref"].repeat_interleave(times, 0)
+    out = {
+        "whole": 2.0 * picture_loss(shrunk(decoded, small), batch["frame"]),
+        "controls": 0.3 * (controls.float() - batch["controls"]).pow(2).mean(),
+        "anchors": 4.0
+        * anchor_loss(
+            decoded,
+            batch["anchors"][:, FACE_ANCHORS],
+            batch["anchors_ref"][:, FACE_ANCHORS].repeat_interleave(times, 0),
+        ),
+    }
+    for name, box in CROPS.items():
+        patch, crop = decoded[name], box.crop(ref)[:, :3]
+        painted = crop + patch[:, 3:] * (patch[:, :3] - crop)
+        weight = 1.5 if name == "mouth" else 1.0
+        out[f"crop_{name}"] = weight * picture_loss(painted, batch[f"crop_{name}"])
+        region = compose(decoded, ref[:, :3], ref.shape[-1], view=REGIONS[name], names=(name,))
+        out[f"region_{name}"] = weight * picture_loss(region, batch[f"region_{name}"])
+    return out
+
+
+@torch.no_grad()
+def evaluate(networks: dict[str, nn.Module], pairs: Pairs, sheet: Path | None, entries: int = 16) -> dict[str, float]:
+    """PSNR on held-out identities at 384 px: mouth and eye regions; and of the whole picture at 96 px.
+
+    `*_ref` is what the untouched reference scores.
+    """
+    net = networks["autoencoder"]
+    assert isinstance(net, Autoencoder)
+    scores: dict[str, list[Tensor]] = {}
+    shots = []
+    count = min(6, pairs.frames)
+    for entry in range(min(entries, pairs.entries)):
+        batch = pairs.batch(np.array([entry]), np.arange(count)[None])
+        small = working_size(batch["ref"]).expand(count, -1, -1, -1)
+        z = net.encoder(batch["frame"], small)
+        decoded = net.decoder(z, repeat(net.reference(batch["ref"]), count))
+        ref = batch["ref"].expand(count, -1, -1, -1)
+        results = {"whole96": (shrunk(decoded, small), batch["frame"], small)}
+        for name, region in REGIONS.items():
+            made = compose(decoded, ref[:, :3], ref.shape[-1], view=region, names=(name,))
+            results[name] = (made, batch[f"region_{name}"], region.crop(ref)[:, :3])
+        for name, (made, truth, still) in results.items():
+            scores.setdefault(name, []).append(psnr_db(made, truth))
+            scores.setdefault(f"{name}_ref", []).append(psnr_db(still, truth))
+        if entry < 10:
+            for i in (0, 1, 2):
+                one = {k: v[i : i + 1] for k, v in decoded.items()}
+                full = compose(one, ref[i : i + 1], ref.shape[-1])
+                shots += [batch["ref"][:, :3], F.interpolate(batch["frame"][i : i + 1, :3], 384), full[:, :3]]
+                shots += [F.interpolate(results[k][j][i : i + 1], 384) for k in ("mouth", "eye_left") for j in (1, 0)]
+    if sheet is not None:
+        save_sheet(sheet, torch.cat(shots), columns=14, cell_px=144)
+    return {f"db_{k}": torch.cat(v).mean().item() for k, v in scores.items()}
+
+
+def train(
+    data: Path, held: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device, entries: int
+) -> None:
+    """Runs the stage; `data` and `held` are folders of rendered pairs."""
+    torch.manual_seed(0)
+    net = Autoencoder(config, len(CONTROL_NAMES)).to(device, memory_format=torch.channels_last)
+    pairs, test = Pairs(data, device), Pairs(held, device)
+    trainer = Trainer(
+        folder,
+        {"autoencoder": net},
+        schedule,
+        device=device,
+        on_checkpoint=lambda nets: evaluate(nets, test, folder / "sheet.png"),
+    )
+    rng = np.random.default_rng(trainer.samples)
+    for _ in trainer:
+        trainer.step(losses(net, pairs.draw(entries, rng)), entries * FRAMES_PER_ENTRY)

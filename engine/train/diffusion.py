@@ -1,0 +1,161 @@
+"""Stage `diffusion`: the denoiser learns latent video, first with a fixed clip length, then with a dynamic one.
+
+x0-prediction with the cosine schedule x_t = cos(t pi/2) x0 + sin(t pi/2) noise. Beside the plain error on x0
+there are losses on frame differences (plain x0 error shrinks slow motion and leaves jitter) and on the
+controls that the autoencoder's probe reads off a latent (lips and lids matter more than their share of the
+latent's variance). All of it is our choice; LLIA publishes none of these.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.train.data.shards import open_folder
+from engine.train.models.autoencoder import Autoencoder
+from engine.train.models.config import ModelConfig
+from engine.train.models.denoiser import Denoiser
+from engine.train.trainer import Schedule, Trainer, load_averaged
+from engine.types import CONTROL_NAMES
+
+MAX_MOTION_NOISE = 0.15
+START_SHARE = 0.1
+"""Share of clips whose motion frames are the reference's own latent, as at the start of a stream."""
+FRAMES_PER_BATCH = 96
+FIXED_SHARE = 0.3
+"""Share of the schedule that is trained with the longest clip length only (LLIA: fixed early, then dynamic)."""
+PROBE_WEIGHTS = {
+    "jawOpen": 2.0, "mouthClose": 2.0, "mouthStretch": 1.0, "mouthPucker": 1.0, "mouthRollLower": 0.5,
+    "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0, "headYaw": 0.5, "headPitch": 0.5, "headRoll": 0.5,
+}  # fmt: skip
+
+
+def alpha(t: Tensor) -> Tensor:
+    """Share of the clean latent at timestep t [B] -> [B, 1, 1, 1, 1]."""
+    return torch.cos(t * (math.pi / 2)).view(-1, 1, 1, 1, 1)
+
+
+def sigma(t: Tensor) -> Tensor:
+    """Share of noise at timestep t [B] -> [B, 1, 1, 1, 1]."""
+    return torch.sin(t * (math.pi / 2)).view(-1, 1, 1, 1, 1)
+
+
+@dataclass
+class Clip:
+    """A batch of clips: x0 [B, F, C, h, w], motion_frames [B, M, C, h, w] (clean and as the network sees them)."""
+
+    x0: Tensor
+    last: Tensor
+    audio_emb: Tensor
+    state: Tensor
+    motion_frames: Tensor
+    bank: Tensor
+    ref_latent: Tensor
+    face: Tensor
+
+    def cond(self) -> tuple[Tensor, ...]:
+        """The denoiser's arguments after x and timestep."""
+        return (self.audio_emb, self.state, self.motion_frames, self.bank, self.ref_latent, self.face)
+
+
+class LatentRuns:
+    """Encoded performances; draws clips with the motion frames that precede them."""
+
+    def __init__(self, folder: Path, config: ModelConfig, device: torch.device) -> None:
+        self.arrays = {k: torch.from_numpy(np.array(v)) for k, v in open_folder(folder).items()}
+        self.lags = torch.tensor(config.motion_lags)
+        self.device = device
+        self.runs, self.run_frames = self.arrays["z"].shape[:2]
+
+    def clips(self, runs: Tensor, first: Tensor, length: int) -> Clip:
+        """Clips that begin at frame `first` [B] of `runs` [B]."""
+        to = lambda x: x.to(self.device).float()  # noqa: E731
+        index = first[:, None] + torch.arange(length)
+        past = (first[:, None] - self.lags).clamp(min=0)
+        a, pick = self.arrays, runs[:, None]
+        motion = to(a["z"][pick, past])
+        return Clip(
+            x0=to(a["z"][pick, index]),
+            last=to(a["z"][runs, (first - 1).clamp(min=0)]),
+            audio_emb=to(a["audio_emb"][pick, index]),
+            state=a["state"][pick, index].to(self.device).long(),
+            motion_frames=motion,
+            bank=to(a["bank"][runs]),
+            ref_latent=to(a["ref_latent"][runs]),
+            face=to(a["face"][runs]),
+        )
+
+    def draw(self, batch: int, length: int) -> Clip:
+        """Random clips; motion frames a little noised, so that errors of a stream do not build up."""
+        runs = torch.randint(0, self.runs, (batch,))
+        first = torch.randint(int(self.lags.max()), self.run_frames - length + 1, (batch,))
+        clip = self.clips(runs, first, length)
+        level = torch.rand(batch, 1, 1, 1, 1, device=self.device) * MAX_MOTION_NOISE
+        motion = clip.motion_frames + level * torch.randn_like(clip.motion_frames)
+        start = torch.rand(batch, 1, 1, 1, 1, device=self.device) < START_SHARE
+        clip.motion_frames = torch.where(start, clip.ref_latent[:, None].expand_as(motion), motion)
+        clip.last = torch.where(start[:, 0], clip.x0[:, 0], clip.last)
+        return clip
+
+
+class ClipLosses(nn.Module):
+    """Compares generated latents with the truth: x0, frame differences, probed controls."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.probe = autoencoder.controls
+        weights = [PROBE_WEIGHTS.get(n, 0.1) for n in CONTROL_NAMES]
+        self.register_buffer("weights", torch.tensor(weights))
+        self.weights: Tensor
+
+    def forward(self, x0: Tensor, truth: Tensor, last: Tensor) -> dict[str, Tensor]:
+        """x0 and truth [B, F, C, h, w]; last [B, C, h, w] is the clean frame before the clip."""
+        change = torch.diff(torch.cat([last[:, None], x0], dim=1), dim=1)
+        true_change = torch.diff(torch.cat([last[:, None], truth], dim=1), dim=1)
+        made, wanted = self.probe(x0.flatten(0, 1)), self.probe(truth.flatten(0, 1))
+        return {
+            "x0": (x0 - truth).pow(2).mean(),
+            "change": 0.5 * (change - true_change).pow(2).mean(),
+            "probe": 1.0 * ((made - wanted).pow(2) * self.weights).mean(),
+        }
+
+
+def clip_length(config: ModelConfig, progress: float, rng: np.random.Generator) -> int:
+    """The longest length early on, then any of the configuration's."""
+    if progress < FIXED_SHARE:
+        return max(config.clip_lengths)
+    return int(rng.choice(config.clip_lengths, p=_length_shares(config)))
+
+
+def _length_shares(config: ModelConfig) -> np.ndarray:  # type: ignore[type-arg]
+    weights = np.sqrt(np.array(config.clip_lengths, dtype=float))
+    shares: np.ndarray = weights / weights.sum()  # type: ignore[type-arg]
+    return shares
+
+
+def train(data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device) -> None:
+    """Runs the stage on encoded performances; `runs` holds the autoencoder's checkpoint (for the probe)."""
+    torch.manual_seed(0)
+    autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
+    load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
+    score = ClipLosses(autoencoder).to(device)
+    clips = LatentRuns(data, config, device)
+    net = Denoiser(config).to(device)
+    trainer = Trainer(folder, {"denoiser": net}, schedule, device=device)
+    rng = np.random.default_rng(trainer.samples)
+    torch.manual_seed(trainer.samples)
+    for done in trainer:
+        length = clip_length(config, done / schedule.samples, rng)
+        batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames))
+        clip = clips.draw(batch, length)
+        # More of the noisy end: it decides what few-step sampling looks like.
+        t = (1.0 - torch.rand(batch, device=device) ** 1.5).clamp(0.02, 1.0)
+        x = alpha(t) * clip.x0 + sigma(t) * torch.randn_like(clip.x0)
+        with torch.autocast(device.type, torch.bfloat16):
+            x0 = net(x, t, *clip.cond())
+        trainer.step(score(x0.float(), clip.x0, clip.last), batch)

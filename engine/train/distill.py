@@ -1,0 +1,84 @@
+"""Stage `distill`: consistency training of the denoiser to few steps, with a discriminator.
+
+Consistency distillation (Song et al. 2023, arXiv 2303.01469, algorithm 2): along one DDIM step of the
+teacher the student's answer must stay the same as the averaged student's (the target). x0 at timestep 0 is
+its own answer (the boundary condition), so c_skip and c_out are not needed: the network already adds
+cos(t pi/2) x. The discriminator (hinge loss) works on latents with their audio, as LLIA trains with one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.train.diffusion import FRAMES_PER_BATCH, Clip, ClipLosses, LatentRuns, alpha, clip_length, sigma
+from engine.train.models.autoencoder import Autoencoder
+from engine.train.models.config import ModelConfig
+from engine.train.models.denoiser import Denoiser, LatentDiscriminator
+from engine.train.trainer import Schedule, Trainer, load_averaged
+from engine.types import CONTROL_NAMES
+
+TEACHER_STEPS = 10
+ADVERSARIAL_WEIGHT = 0.03
+
+
+def _window(clip: Clip, x0: Tensor) -> Tensor:
+    """The frame before the clip and the clip: what the discriminator looks at."""
+    return torch.cat([clip.last[:, None], x0], dim=1)
+
+
+def _judge(net: LatentDiscriminator, clip: Clip, x0: Tensor) -> Tensor:
+    audio = torch.cat([clip.audio_emb[:, :1], clip.audio_emb], dim=1)
+    state = torch.cat([clip.state[:, :1], clip.state], dim=1)
+    scores: Tensor = net(_window(clip, x0), audio, state, clip.ref_latent)
+    return scores
+
+
+def train(
+    data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device, adversarial: bool
+) -> None:
+    """Runs the stage; the teacher is the averaged denoiser of stage `diffusion`."""
+    torch.manual_seed(0)
+    autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
+    teacher, student = Denoiser(config).to(device), Denoiser(config).to(device)
+    load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
+    load_averaged(runs / "diffusion", {"denoiser": teacher})
+    student.load_state_dict(teacher.state_dict())
+    critic = LatentDiscriminator(config).to(device)
+    critic_optimizer = torch.optim.AdamW(critic.parameters(), 3e-4, betas=(0.5, 0.98))
+    score = ClipLosses(autoencoder).to(device)
+    clips = LatentRuns(data, config, device)
+    trainer = Trainer(folder, {"denoiser": student}, schedule, device=device)
+    target = trainer.averaged["denoiser"]
+    rng = np.random.default_rng(trainer.samples)
+    torch.manual_seed(trainer.samples)
+    for done in trainer:
+        length = clip_length(config, 1.0, rng)
+        batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames))
+        clip = clips.draw(batch, length)
+        step = torch.randint(1, TEACHER_STEPS + 1, (batch,), device=device)
+        t, u = step / TEACHER_STEPS, (step - 1) / TEACHER_STEPS
+        x = alpha(t) * clip.x0 + sigma(t) * torch.randn_like(clip.x0)
+        with torch.autocast(device.type, torch.bfloat16):
+            with torch.no_grad():
+                x0_teacher = teacher(x, t, *clip.cond()).float()
+                noise = (x - alpha(t) * x0_teacher) / sigma(t)
+                earlier = alpha(u) * x0_teacher + sigma(u) * noise
+                wanted = target(earlier, u, *clip.cond()).float()
+                wanted = torch.where((step == 1).view(-1, 1, 1, 1, 1), x0_teacher, wanted)
+            x0 = student(x, t, *clip.cond()).float()
+        losses = score(x0, wanted, clip.last)
+        if adversarial:
+            critic.requires_grad_(True)
+            real, fake = _judge(critic, clip, clip.x0), _judge(critic, clip, x0.detach())
+            critic_loss = torch.relu(1.0 - real).mean() + torch.relu(1.0 + fake).mean()
+            critic_optimizer.zero_grad(set_to_none=True)
+            critic_loss.backward()  # type: ignore[no-untyped-call]
+            critic_optimizer.step()
+            critic.requires_grad_(False)
+            ramp = min(1.0, done / (0.2 * schedule.samples))
+            losses["critic"] = -ADVERSARIAL_WEIGHT * ramp * _judge(critic, clip, x0).mean()
+        trainer.step(losses, batch)

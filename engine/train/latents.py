@@ -1,0 +1,56 @@
+"""Stage `encode`: rendered performances -> latents, once; the denoiser then learns without touching a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from engine.train.audio import Windows
+from engine.train.data.shards import open_folder, takes_of
+from engine.train.models.audio_encoder import AudioEncoder
+from engine.train.models.autoencoder import Autoencoder, working_size
+from engine.train.models.config import ModelConfig
+from engine.train.models.instruments import FaceLocator, face_mask
+from engine.train.trainer import load_averaged
+from engine.types import CONTROL_NAMES
+
+
+@torch.no_grad()
+def encode(performances: Path, corpus: Path, runs: Path, out: Path, config: ModelConfig, device: torch.device) -> None:
+    """Writes z, ref_latent, bank, face, audio_emb and state of every run as .npy (float16, int8)."""
+    autoencoder, locator = Autoencoder(config, len(CONTROL_NAMES)).to(device), FaceLocator().to(device)
+    encoder = AudioEncoder(config).to(device)
+    load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
+    load_averaged(runs / "locator", {"locator": locator})
+    load_averaged(runs / "audio", {"audio_encoder": encoder})
+    arrays = open_folder(performances)
+    takes = takes_of(corpus)
+    windows = Windows(takes, device)
+    kept: dict[str, list[np.ndarray]] = {}  # type: ignore[type-arg]
+
+    def keep(name: str, value: Tensor, dtype: torch.dtype = torch.float16) -> None:
+        kept.setdefault(name, []).append(value.to(dtype).cpu().numpy())
+
+    starts = list(zip(arrays["take"], arrays["first"], strict=True))
+    for i, (take, first) in enumerate(tqdm(starts, desc="encode", mininterval=10.0)):
+        frames = torch.from_numpy(np.array(arrays["frame"][i])).to(device).float() / 255.0
+        ref = torch.from_numpy(np.array(arrays["ref"][i : i + 1])).to(device).float() / 255.0
+        small = working_size(ref)
+        span = slice(int(first), int(first) + len(frames))
+        with torch.autocast(device.type, torch.bfloat16):
+            z = autoencoder.encoder(frames, small.expand(len(frames), -1, -1, -1))
+            ref_latent, bank = autoencoder.encoder(small, small)[0], autoencoder.reference(ref)["bank"][0]
+            audio_emb = encoder(windows.cut(windows.take_starts[take][span]))
+        keep("z", z)
+        keep("ref_latent", ref_latent)
+        keep("bank", bank)
+        keep("face", face_mask(locator(small), config.latent[1:])[0])
+        keep("audio_emb", audio_emb)
+        keep("state", torch.from_numpy(takes[take].state[span]), torch.int8)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, values in kept.items():
+        np.save(out / f"{name}.npy", np.stack(values))

@@ -1,0 +1,252 @@
+"""The reference-conditioned autoencoder: a frame becomes a small latent, and a latent plus the reference a frame.
+
+What the reference already shows is copied by a flow (so it stays as sharp as the picture is); only the
+mouth and the eyes get new pixels, drawn by small patch heads in the coordinates of the reference picture
+and carried to their place by a second flow. The design is our choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.train.models import geometry as geo
+from engine.train.models.config import ModelConfig
+from engine.train.models.layers import ConvBlock, LatentMap, ResBlock
+
+Banks = Mapping[str, Tensor]
+
+
+def _up(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class FrameEncoder(nn.Module):
+    """(frame, reference) -> latent.
+
+    Both are premultiplied RGBA [B, 4, 96, 96] in 0..1; the latent [B, 16, 4, 4] has unit variance
+    per channel (a batch norm without affine parameters gives it).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        a, b, c, d = config.encoder
+        self.net = nn.Sequential(
+            nn.PixelUnshuffle(2), ConvBlock(32, a), ConvBlock(a, b, 2), ResBlock(b),
+            ConvBlock(b, c, 2), ResBlock(c), ConvBlock(c, d, 2), ResBlock(d),
+        )  # fmt: skip
+        self.out = nn.Conv2d(d, config.latent[0], 3)
+        self.norm = nn.BatchNorm2d(config.latent[0], affine=False, momentum=0.02)
+
+    def forward(self, frame: Tensor, ref: Tensor) -> Tensor:
+        latent: Tensor = self.norm(self.out(self.net(torch.cat([frame, ref], dim=1))))
+        return latent
+
+
+class PatchReference(nn.Module):
+    """Features of one crop of the reference picture, at a quarter and at half of its size."""
+
+    def __init__(self, channels: tuple[int, int]) -> None:
+        super().__init__()
+        self.at_half = nn.Sequential(nn.PixelUnshuffle(2), ConvBlock(16, channels[1]))
+        self.at_quarter = nn.Sequential(ConvBlock(channels[1], channels[0], 2), ResBlock(channels[0]))
+
+    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+        half = self.at_half(crop)
+        return self.at_quarter(half), half
+
+
+class ReferenceNet(nn.Module):
+    """Everything that is computed once per picture.
+
+    In: premultiplied RGBA [B, 4, 384, 384]. Out: named banks; `bank` [B, 36, bank_width] are the tokens
+    the denoiser's self-attention reads (LLIA's appearance ReferenceNet in small), `flow_*` feed the flow
+    head, `mouth_*` and `eyes_*` the patch heads (eyes: [2 B, ...], picture-left first, the right one mirrored).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        a, b, c, d = config.reference
+        self.to_48 = nn.Sequential(nn.PixelUnshuffle(2), ConvBlock(16, a), ResBlock(a))
+        self.to_24 = nn.Sequential(ConvBlock(a, b, 2), ResBlock(b))
+        self.to_12 = nn.Sequential(ConvBlock(b, c, 2), ResBlock(c))
+        self.to_6 = nn.Sequential(ConvBlock(c, d, 2), ResBlock(d))
+        self.to_bank = nn.Conv2d(d, config.bank_width, 1)
+        self.position = nn.Parameter(torch.randn(36, config.bank_width) * 0.02)
+        self.mouth = PatchReference(config.mouth)
+        self.eyes = PatchReference(config.eyes)
+
+    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+        f48 = self.to_48(working_size(picture))
+        f24 = self.to_24(f48)
+        f12 = self.to_12(f24)
+        bank = self.to_bank(self.to_6(f12)).flatten(2).transpose(1, 2) + self.position
+        eyes = torch.stack([geo.EYES[0].crop(picture), geo.EYES[1].crop(picture).flip(-1)], dim=1)
+        mouth_quarter, mouth_half = self.mouth(geo.MOUTH.crop(picture))
+        eyes_quarter, eyes_half = self.eyes(eyes.flatten(0, 1))
+        return {
+            "bank": bank,
+            "flow_12": f12,
+            "flow_24": f24,
+            "flow_48": f48,
+            "mouth_quarter": mouth_quarter,
+            "mouth_half": mouth_half,
+            "eyes_quarter": eyes_quarter,
+            "eyes_half": eyes_half,
+        }
+
+
+class FlowHead(nn.Module):
+    """Latent + reference features -> two backward flows at 48 px: [B, 2, 48, 48] each, picture coordinates.
+
+    The first says where in the reference each output pixel comes from, the second where in the
+    patches' (unmoved) coordinates it lies.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        w12, w24, w48 = config.flow
+        r48, r24, r12, _ = config.reference
+        self.latent = LatentMap(config.latent, w12 // 2, 6, 6)
+        self.at_12 = nn.Sequential(ConvBlock(w12 // 2 + r12, w12), ResBlock(w12), ResBlock(w12))
+        self.at_24 = nn.Sequential(ConvBlock(w12 + r24, w24), ResBlock(w24))
+        self.at_48 = nn.Sequential(ConvBlock(w24 + r48, w48), ResBlock(w48))
+        self.coarse = nn.Conv2d(w12, 4, 3, 1, 1)
+        self.fine = nn.Conv2d(w48, 4, 3, 1, 1)
+        for conv in (self.coarse, self.fine):
+            nn.init.normal_(conv.weight, std=1e-3)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+
+    def forward(self, z: Tensor, banks: Banks) -> tuple[Tensor, Tensor]:
+        x12 = self.at_12(torch.cat([_up(self.latent(z)), banks["flow_12"]], dim=1))
+        x24 = self.at_24(torch.cat([_up(x12), banks["flow_24"]], dim=1))
+        x48 = self.at_48(torch.cat([_up(x24), banks["flow_48"]], dim=1))
+        flow = 0.2 * (_up(_up(self.coarse(x12))) + self.fine(x48))
+        return flow[:, :2], flow[:, 2:]
+
+
+class PatchHead(nn.Module):
+    """Latent features + features of the reference crop -> new pixels and where to use them.
+
+    Out: RGB and mask, [B, 4, H, W] at the crop's own size.
+    """
+
+    def __init__(self, channels: tuple[int, int], latent_channels: int) -> None:
+        super().__init__()
+        wide, narrow = channels
+        self.at_quarter = nn.Sequential(
+            ConvBlock(wide + latent_channels, wide), ResBlock(wide), ResBlock(wide)
+        )
+        self.up = nn.Sequential(nn.Conv2d(wide, 4 * narrow, 3, 1, 1), nn.PixelShuffle(2), nn.ReLU())
+        self.at_half = nn.Sequential(ConvBlock(2 * narrow, narrow), ResBlock(narrow))
+        self.out = nn.Sequential(nn.Conv2d(narrow, 16, 3, 1, 1), nn.PixelShuffle(2))
+
+    def forward(self, latent_map: Tensor, quarter: Tensor, half: Tensor) -> Tensor:
+        latent_map = F.interpolate(latent_map, size=quarter.shape[-2:], mode="bilinear", align_corners=False)
+        x = self.up(self.at_quarter(torch.cat([latent_map, quarter], dim=1)))
+        patch = self.out(self.at_half(torch.cat([x, half], dim=1)))
+        return torch.cat([patch[:, :3] + 0.5, torch.sigmoid(patch[:, 3:] - 1.0)], dim=1)
+
+
+class Decoder(nn.Module):
+    """Latents [B, 16, 4, 4] and the banks of B pictures -> flows and patches; `compose` makes the frame."""
+
+    LATENT_CHANNELS = 32
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.flow = FlowHead(config)
+        self.mouth_latent = LatentMap(config.latent, self.LATENT_CHANNELS, 6, 6)
+        self.eye_latents = nn.ModuleList(
+            [LatentMap(config.latent, self.LATENT_CHANNELS, 6, 5) for _ in range(2)]
+        )
+        self.mouth = PatchHead(config.mouth, self.LATENT_CHANNELS)
+        self.eyes = PatchHead(config.eyes, self.LATENT_CHANNELS)
+
+    def patches(self, z: Tensor, banks: Banks) -> tuple[Tensor, Tensor, Tensor]:
+        """New pixels: mouth [B, 4, 96, 96], picture-left and picture-right eye [B, 4, 88, 80].
+
+        Channels: RGB, then the mask 0..1 that says where they replace the reference's own pixels.
+        """
+        mouth = self.mouth(self.mouth_latent(z), banks["mouth_quarter"], banks["mouth_half"])
+        maps = torch.stack([net(z) for net in self.eye_latents], dim=1).flatten(0, 1)
+        eyes = self.eyes(maps, banks["eyes_quarter"], banks["eyes_half"])
+        left, right = eyes.unflatten(0, (-1, 2)).unbind(1)
+        return mouth, left, right.flip(-1)
+
+    def forward(self, z: Tensor, banks: Banks) -> dict[str, Tensor]:
+        flow, patch_flow = self.flow(z, banks)
+        mouth, left, right = self.patches(z, banks)
+        return {"flow": flow, "patch_flow": patch_flow, "mouth": mouth, "eye_left": left, "eye_right": right}
+
+
+PATCH_BOXES = {"mouth": geo.MOUTH, "eye_left": geo.EYES[0], "eye_right": geo.EYES[1]}
+"""Patches by name, where they lie in the unmoved picture."""
+
+
+def compose(
+    decoded: Banks, picture: Tensor, size_px: Tensor | int, view: geo.Box | None = None, names: tuple[str, ...] = ()
+) -> Tensor:
+    """Warps the reference and lays patches over it.
+
+    Args:
+        decoded: what `Decoder` returned for B frames.
+        picture: the reference [B, C, s, s], RGB first; of the output's size when there is no view.
+        size_px: side of the (whole) output picture.
+        view: render only this box of it (384 px pixels).
+        names: the patches to lay over a view (for training); all of them, each in its own grown box,
+            when there is no view.
+
+    Returns:
+        [B, C, H, W].
+    """
+    grid = geo.pixel_grid(size_px, view, picture.device)
+    if view is not None:
+        frame = _warp(picture, geo.sample_flow(decoded["flow"], grid))
+        for name in names:
+            frame = _lay_over(frame, decoded[name], name, geo.sample_flow(decoded["patch_flow"], grid))
+        return frame
+    # On a whole picture's regular grid sampling a flow is resizing it, which runtimes do faster.
+    resize = lambda f: F.interpolate(f, size=picture.shape[-2:], mode="bilinear", align_corners=False)  # noqa: E731
+    moved = lambda f: grid + resize(f).permute(0, 2, 3, 1)  # noqa: E731
+    frame, places = _warp(picture, moved(decoded["flow"])), moved(decoded["patch_flow"])
+    scale = lambda v: v * size_px // geo.REFERENCE_PX  # noqa: E731
+    for name, box in PATCH_BOXES.items():
+        region = box.grow(geo.REGION_MARGIN_PX)
+        rows = slice(scale(region.top), scale(region.top + region.height))
+        columns = slice(scale(region.left), scale(region.left + region.width))
+        laid = _lay_over(frame[:, :, rows, columns], decoded[name], name, places[:, rows, columns])
+        middle = torch.cat([frame[:, :, rows, : columns.start], laid, frame[:, :, rows, columns.stop :]], dim=3)
+        frame = torch.cat([frame[:, :, : rows.start], middle, frame[:, :, rows.stop :]], dim=2)
+    return frame
+
+
+def _warp(picture: Tensor, places: Tensor) -> Tensor:
+    return F.grid_sample(picture, places, align_corners=False, padding_mode="border")
+
+
+def _lay_over(frame: Tensor, patch: Tensor, name: str, places: Tensor) -> Tensor:
+    """Mixes a patch [B, 4, h, w] into a frame [B, C, H, W] whose pixels lie at places [B, H, W, 2]."""
+    patch = F.grid_sample(patch, geo.into_box(places, PATCH_BOXES[name]), align_corners=False, padding_mode="zeros")
+    rgb = frame[:, :3] + patch[:, 3:] * (patch[:, :3] - frame[:, :3])
+    return torch.cat([rgb, frame[:, 3:]], dim=1)
+
+
+class Autoencoder(nn.Module):
+    """Encoder, reference network, decoder, and a head that reads the studio's controls off the latent."""
+
+    def __init__(self, config: ModelConfig, controls: int) -> None:
+        super().__init__()
+        self.encoder = FrameEncoder(config)
+        self.reference = ReferenceNet(config)
+        self.decoder = Decoder(config)
+        size = config.latent[0] * config.latent[1] * config.latent[2]
+        self.controls = nn.Sequential(nn.Flatten(), nn.Linear(size, 128), nn.ReLU(), nn.Linear(128, controls))
+
+
+def working_size(picture: Tensor) -> Tensor:
+    """384 px -> 96 px by averaging."""
+    return F.avg_pool2d(picture, geo.REFERENCE_PX // geo.WORKING_PX)

@@ -1,0 +1,64 @@
+"""Sizes of the networks: one dataclass, one instance per preset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Widths and depths; spatial sizes in pixels of the named grid (all sizes are our choice).
+
+    Attributes:
+        latent: channels, height, width of a latent frame.
+        encoder: channels of the frame encoder at 48, 24, 12 and 6 px.
+        reference: channels of the reference features at 48, 24, 12 and 6 px.
+        flow: channels of the flow head at 12, 24 and 48 px.
+        mouth, eyes: channels of a patch head at a quarter and at half of the patch size.
+        audio: channels of the audio encoder.
+        audio_tokens, audio_width: tokens per video frame and their width.
+        bank_width: width of the reference tokens that the denoiser attends to.
+        width, blocks, heads: the denoiser.
+        motion_lags: which clean latents of the past the denoiser is given: so many frames before the clip.
+        clip_lengths: clip lengths F the denoiser is trained for.
+    """
+
+    latent: tuple[int, int, int] = (16, 4, 4)
+    encoder: tuple[int, int, int, int] = (40, 64, 96, 128)
+    reference: tuple[int, int, int, int] = (24, 48, 64, 96)
+    flow: tuple[int, int, int] = (96, 48, 24)
+    mouth: tuple[int, int] = (56, 28)
+    eyes: tuple[int, int] = (48, 24)
+    audio: int = 128
+    audio_tokens: int = 10
+    audio_width: int = 128
+    bank_width: int = 128
+    width: int = 160
+    blocks: int = 5
+    heads: int = 4
+    motion_lags: tuple[int, ...] = (8, 4, 2, 1)
+    clip_lengths: tuple[int, ...] = (1, 2, 4, 8)
+
+    @property
+    def motion_frames(self) -> int:
+        """How many motion frames there are."""
+        return len(self.motion_lags)
+
+
+NANO = ModelConfig()
+TOY = ModelConfig(
+    latent=(16, 4, 4),
+    encoder=(4, 4, 4, 4),
+    reference=(4, 4, 4, 4),
+    flow=(4, 4, 4),
+    mouth=(4, 4),
+    eyes=(4, 4),
+    audio=8,
+    bank_width=8,
+    width=8,
+    blocks=1,
+    heads=2,
+)
+"""For tests: the same code, a few kilobytes of weights."""
+
+PRESETS = {"nano": NANO, "toy": TOY}

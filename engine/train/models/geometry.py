@@ -1,0 +1,86 @@
+"""Where things are in the aligned picture, and the sampling grids of the decoder.
+
+Picture coordinates are -1..1 with y down; the centre of pixel i of n lies at (2 i + 1) / n - 1. The
+crops have the same place in every picture because pictures are aligned when they are loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+REFERENCE_PX = 384
+WORKING_PX = 96
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of the 384 px picture, in its pixels: columns left..left+width, rows top..top+height."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def crop(self, picture: Tensor) -> Tensor:
+        """Cuts the box out of [..., 384, 384]."""
+        return picture[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def grow(self, margin_px: int) -> Box:
+        """The box with a margin on every side; it must stay inside the picture."""
+        return Box(
+            self.left - margin_px,
+            self.top - margin_px,
+            self.width + 2 * margin_px,
+            self.height + 2 * margin_px,
+        )
+
+
+MOUTH = Box(left=144, top=222, width=96, height=96)
+EYES = (Box(left=110, top=146, width=80, height=88), Box(left=194, top=146, width=80, height=88))
+"""Picture-left and picture-right eye with their brows, mirror images about the middle column."""
+REGION_MARGIN_PX = 24
+"""How far head motion may carry a patch out of its crop, in 384 px pixels."""
+
+
+def pixel_grid(size_px: Tensor | int, box: Box | None, device: torch.device) -> Tensor:
+    """Picture coordinates of the pixel centres of a size_px picture, or of a box of it.
+
+    Args:
+        size_px: side of the square picture.
+        box: in 384 px pixels; scaled to size_px and rounded down.
+
+    Returns:
+        float32 [1, H, W, 2] (x, y).
+    """
+    scale = lambda v: v * size_px // REFERENCE_PX  # noqa: E731
+    axis = (torch.arange(size_px, dtype=torch.float32, device=device) + 0.5) / size_px * 2.0 - 1.0
+    xs, ys = axis, axis
+    if box is not None:
+        xs = axis[scale(box.left) : scale(box.left + box.width)]
+        ys = axis[scale(box.top) : scale(box.top + box.height)]
+    return torch.stack(
+        [xs[None, :].expand(ys.shape[0], -1), ys[:, None].expand(-1, xs.shape[0])], dim=-1
+    )[None]
+
+
+def sample_flow(flow: Tensor, grid: Tensor) -> Tensor:
+    """Flow at the grid's points: [B, 2, h, w] and [1 or B, H, W, 2] -> [B, H, W, 2], offsets added to the grid."""
+    grid = grid.expand(flow.shape[0], -1, -1, -1)
+    offset = F.grid_sample(flow, grid, align_corners=False, padding_mode="border")
+    return grid + offset.permute(0, 2, 3, 1)
+
+
+def into_box(coordinates: Tensor, box: Box) -> Tensor:
+    """Picture coordinates -> coordinates -1..1 inside a box's own pixels."""
+    centre = coordinates.new_tensor(
+        [
+            (2 * box.left + box.width) / REFERENCE_PX - 1.0,
+            (2 * box.top + box.height) / REFERENCE_PX - 1.0,
+        ]
+    )
+    half = coordinates.new_tensor([box.width / REFERENCE_PX, box.height / REFERENCE_PX])
+    return (coordinates - centre) / half

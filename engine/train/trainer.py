@@ -1,0 +1,161 @@
+"""What every training stage shares: resumable checkpoints, averaged weights, learning rate by samples, a log."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a stage learns.
+
+    Attributes:
+        samples: samples after which the learning rate has decayed to `floor` of its peak.
+        learning_rate: peak.
+        warmup_samples: linear rise at the start.
+        floor: share of the peak kept at the end, so that a run can be continued.
+        ema: decay of the averaged weights, reached gradually.
+        minutes: stop after this many, whatever the samples (None: run to `samples`).
+    """
+
+    samples: int
+    learning_rate: float
+    warmup_samples: int = 2000
+    floor: float = 0.02
+    ema: float = 0.999
+    minutes: float | None = None
+
+    def rate(self, done: int) -> float:
+        """Learning rate after `done` samples: linear warm-up, then a cosine."""
+        rise = min(1.0, (done + 1) / self.warmup_samples)
+        fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, done / self.samples)))
+        return self.learning_rate * rise * (self.floor + (1.0 - self.floor) * fall)
+
+
+class Trainer:
+    """Runs one stage: `for samples in trainer: ... trainer.step(loss)`.
+
+    Args:
+        folder: where `checkpoint.pt`, `log.jsonl` and sample sheets go.
+        networks: the networks that learn, by name; all are averaged and saved.
+        schedule: see `Schedule`.
+        checkpoint_minutes: how often the run is saved.
+        on_checkpoint: called with the averaged networks at every save; returns figures for the log.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        networks: dict[str, nn.Module],
+        schedule: Schedule,
+        *,
+        device: torch.device,
+        checkpoint_minutes: float = 5.0,
+        on_checkpoint: Callable[[dict[str, nn.Module]], dict[str, float]] | None = None,
+    ) -> None:
+        self.folder, self.networks, self.schedule = folder, networks, schedule
+        self.checkpoint_minutes, self.on_checkpoint = checkpoint_minutes, on_checkpoint
+        self.samples = 0
+        self.averaged = {k: copy.deepcopy(v).eval().requires_grad_(False) for k, v in networks.items()}
+        parameters = [p for n in networks.values() for p in n.parameters() if p.requires_grad]
+        self.parameters = parameters
+        self.optimizer = torch.optim.AdamW(
+            parameters, schedule.learning_rate, betas=(0.9, 0.98), weight_decay=1e-3
+        )
+        self._running: dict[str, float] = {}
+        self._steps = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "checkpoint.pt").exists():
+            self._resume(torch.load(folder / "checkpoint.pt", map_location=device, weights_only=True))
+
+    def _resume(self, saved: dict[str, object]) -> None:
+        for name, network in self.networks.items():
+            network.load_state_dict(saved["networks"][name])  # type: ignore[index]
+            self.averaged[name].load_state_dict(saved["averaged"][name])  # type: ignore[index]
+        self.optimizer.load_state_dict(saved["optimizer"])  # type: ignore[arg-type]
+        self.samples, self._steps = int(saved["samples"]), int(saved["steps"])  # type: ignore[call-overload]
+
+    def __iter__(self) -> Iterator[int]:
+        """Yields the samples done so far until the schedule ends; saves on the way and at the end."""
+        start = last_save = time.monotonic()
+        bar = tqdm(
+            total=self.schedule.samples, initial=self.samples, unit="sample", mininterval=10.0, desc=self.folder.name
+        )
+        while self.samples < self.schedule.samples:
+            minutes = (time.monotonic() - start) / 60.0
+            if self.schedule.minutes is not None and minutes >= self.schedule.minutes:
+                break
+            if time.monotonic() - last_save > 60.0 * self.checkpoint_minutes:
+                self.save()
+                last_save = time.monotonic()
+            before = self.samples
+            yield self.samples
+            bar.update(self.samples - before)
+            bar.set_postfix({k: f"{v:.4f}" for k, v in self._running.items()}, refresh=False)
+        bar.close()
+        self.save()
+
+    def step(self, losses: dict[str, Tensor], samples: int) -> None:
+        """One optimizer step on the sum of the losses, which came from `samples` samples."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(self.samples)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimizer.step()
+        self.samples += samples
+        self._steps += 1
+        decay = min(self.schedule.ema, (1 + self._steps) / (10 + self._steps))
+        for name, network in self.networks.items():
+            average(self.averaged[name], network, decay)
+        for key, loss in losses.items():
+            value = loss.item()
+            self._running[key] = 0.98 * self._running.get(key, value) + 0.02 * value
+
+    def save(self) -> None:
+        """Writes the checkpoint (through a temporary name, so that a kill never leaves half a file) and a log line."""
+        temporary = self.folder / "checkpoint.tmp"
+        torch.save(
+            {
+                "networks": {k: v.state_dict() for k, v in self.networks.items()},
+                "averaged": {k: v.state_dict() for k, v in self.averaged.items()},
+                "optimizer": self.optimizer.state_dict(),
+                "samples": self.samples,
+                "steps": self._steps,
+            },
+            temporary,
+        )
+        temporary.replace(self.folder / "checkpoint.pt")
+        figures = self.on_checkpoint(self.averaged) if self.on_checkpoint else {}
+        line = {"time": time.strftime("%Y-%m-%d %H:%M:%S"), "samples": self.samples}
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps({**line, **{k: round(v, 4) for k, v in {**self._running, **figures}.items()}}) + "\n")
+
+
+@torch.no_grad()
+def average(target: nn.Module, source: nn.Module, decay: float) -> None:
+    """Exponential moving average of weights and of batch-norm statistics, in place."""
+    pairs = zip(target.state_dict().values(), source.state_dict().values(), strict=True)
+    floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1.0 - decay)
+
+
+def load_averaged(folder: Path, networks: dict[str, nn.Module]) -> None:
+    """Loads a stage's averaged weights into networks by name; FileNotFoundError names the stage to run first."""
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run the stage '{folder.name}' first")
+    saved = torch.load(path, map_location="cpu", weights_only=True)["averaged"]
+    for name, network in networks.items():
+        network.load_state_dict(saved[name])
+        network.eval().requires_grad_(False)
