@@ -90,16 +90,18 @@ class ClipPlanner:
 class LatentHistory:
     """The last clean latents by frame index, for motion frames and interpolation."""
 
-    def __init__(self, ref_latent: Float, motion_frames: int, reanchor_every_frames: int | None) -> None:
+    def __init__(
+        self, ref_latent: Float, motion_lags: Sequence[int], reanchor_every_frames: int | None
+    ) -> None:
         """Starts with the reference's own latent as the past.
 
         Args:
             ref_latent: float32 [1, 16, 4, 4].
-            motion_frames: M.
+            motion_lags: see `Manifest`.
             reanchor_every_frames: see `Manifest`.
         """
         self._ref: Float = ref_latent[0]
-        self._motion_frames, self._every = motion_frames, reanchor_every_frames
+        self._lags, self._every = tuple(motion_lags), reanchor_every_frames
         self._latents: dict[int, Float] = {}
 
     def store(self, first_frame: int, latents: Float) -> None:
@@ -119,7 +121,7 @@ class LatentHistory:
     def motion_frames(self, plan: ClipPlan) -> Float:
         """float32 [1, M, 16, 4, 4] for a clip: the latents before it, re-anchored where it is time."""
         first = plan.first_frame
-        motion = [self.at(k) for k in range(first - self._motion_frames, first)]
+        motion = [self.at(first - lag) for lag in self._lags]
         if self._every is not None and -(-first // self._every) * self._every < first + plan.clip_length:
             motion[0] = self._ref
         stacked: Float = np.stack(motion)

@@ -170,7 +170,7 @@ class AvatarPipeline:
             manifest.clip_lengths, manifest.frame_samples, whole_clips=lead_ms is None
         )
         self._history = LatentHistory(
-            portrait.banks["ref_latent"], manifest.motion_frames, manifest.reanchor_every_frames
+            portrait.banks["ref_latent"], manifest.motion_lags, manifest.reanchor_every_frames
         )
         self._state: AvatarState | None = None
         self._lead_samples = None if lead_ms is None else lead_ms * SAMPLE_RATE_HZ // 1000

@@ -7,14 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from engine.portrait import Portrait, to_planes
-from engine.runtime.manifest import LOCATOR_PX
 from engine.runtime.session import GraphSession
-
-
-def _planes(picture: Image.Image) -> npt.NDArray[np.float32]:
-    """Shrinks by area, as the reader was trained, to float32 [1, 4, 96, 96], premultiplied."""
-    small = picture.resize((LOCATOR_PX, LOCATOR_PX), Image.Resampling.BOX)
-    return to_planes(small, premultiply=True)
 
 
 class FrameReader:
@@ -23,7 +16,13 @@ class FrameReader:
     def __init__(self, session: GraphSession, portrait: Portrait, size_px: int) -> None:
         """Takes the pack's `reader`, and the portrait at the size of the frames to come."""
         self._session = session
-        self._ref = _planes(portrait.view(size_px))
+        self._side_px = int(session.spec.inputs["ref"].shape[-1])
+        self._ref = self._planes(portrait.view(size_px))
+
+    def _planes(self, picture: Image.Image) -> npt.NDArray[np.float32]:
+        """Scales by area, as the reader was trained, to float32 [1, 4, R, R], premultiplied."""
+        side = (self._side_px, self._side_px)
+        return to_planes(picture.resize(side, Image.Resampling.BOX), premultiply=True)
 
     def read(self, rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Measures frames.
@@ -35,7 +34,7 @@ class FrameReader:
             float32 [F, 22]: `engine.types.CONTROL_NAMES` and, last, the mouth aperture 0..1.
         """
         frames = rgba if rgba.ndim == 4 else rgba[None]
-        image = np.concatenate([_planes(Image.fromarray(frame)) for frame in frames])
+        image = np.concatenate([self._planes(Image.fromarray(frame)) for frame in frames])
         controls: npt.NDArray[np.float32] = self._session.run({"image": image, "ref": self._ref})["controls"]
         return controls
 

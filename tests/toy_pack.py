@@ -237,7 +237,7 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         "audio_tokens": 10,
         "audio_width": 128,
         "clip_lengths": [1, 2, 4, 8],
-        "motion_frames": 4,
+        "motion_lags": [4, 3, 2, 1],
         "sampling_timesteps": {"1": [1.0], "2": [1.0, 0.5]},
         "controls": list(CONTROL_NAMES),
         "framing": {"eyes": list(EYES), "mouth": list(MOUTH)},

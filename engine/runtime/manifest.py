@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +35,14 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | str, ...]
 
+    def can_be(self, wanted: TensorSpec) -> bool:
+        """Whether a tensor of this spec may turn out as wanted: exporters lose constant sizes of outputs."""
+        return (
+            self.dtype == wanted.dtype
+            and len(self.shape) == len(wanted.shape)
+            and all(isinstance(d, str) or d == w for d, w in zip(self.shape, wanted.shape, strict=True))
+        )
+
     def __str__(self) -> str:
         return f"{self.dtype} [{', '.join(map(str, self.shape))}]"
 
@@ -56,6 +65,7 @@ class Manifest:
         fps: frames the model makes per second.
         framing_eyes: x of the picture's left eye, x of its right eye, y of both; -1..1.
         framing_mouth: x, y of the middle of the mouth, -1..1.
+        motion_lags: which latents of the past are the motion frames: so many frames before the clip.
         sampling_timesteps: timesteps 0..1 by number of steps.
         reanchor_every_frames: how often the oldest motion frame is replaced by the reference's own
             latent, against drift; None: never.
@@ -69,7 +79,7 @@ class Manifest:
     audio_tokens: int
     audio_width: int
     clip_lengths: tuple[int, ...]
-    motion_frames: int
+    motion_lags: tuple[int, ...]
     sampling_timesteps: Mapping[int, tuple[float, ...]]
     reanchor_every_frames: int | None
     framing_eyes: tuple[float, ...]
@@ -82,6 +92,13 @@ class Manifest:
     def frame_samples(self) -> int:
         """Audio samples per model frame (640 at 25 frames/s)."""
         return SAMPLE_RATE_HZ // self.fps
+
+    @property
+    def reader_px(self) -> int:
+        """Side of the pictures that the reader looks at, as its graph has it."""
+        image = self.graphs["reader"].inputs.get("image") if "reader" in self.graphs else None
+        side = image.shape[-1] if image is not None and image.shape else None
+        return side if isinstance(side, int) else LOCATOR_PX
 
 
 def _tensors(raw: Mapping[str, Any]) -> dict[str, TensorSpec]:
@@ -99,10 +116,10 @@ def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, T
     conditions = {
         "audio_emb": audio_emb,
         "state": TensorSpec("int64", (1, "F")),
-        "motion_frames": _float32(1, m.motion_frames, *latent),
+        "motion_frames": _float32(1, len(m.motion_lags), *latent),
     }
     rgba = TensorSpec("uint8", ("F", "S", "S", 4))
-    image = _float32(1, 4, LOCATOR_PX, LOCATOR_PX)
+    side = m.reader_px
     return {
         "audio_encoder": (
             {"mel_windows": _float32("F", WINDOW_FRAMES, MEL_BINS)},
@@ -117,10 +134,10 @@ def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, T
             {"latents": _float32("F", *latent), "ref_picture": _float32(1, 4, "S", "S")},
             {"rgba": rgba},
         ),
-        "face_locator": ({"image": image}, {"landmarks": _float32(1, 7, 2)}),
+        "face_locator": ({"image": _float32(1, 4, LOCATOR_PX, LOCATOR_PX)}, {"landmarks": _float32(1, 7, 2)}),
         "expression": ({"controls": _float32(1, controls)}, {"latents": _float32(1, *latent)}),
         "reader": (
-            {"image": _float32("F", 4, LOCATOR_PX, LOCATOR_PX), "ref": image},
+            {"image": _float32("F", 4, side, side), "ref": _float32(1, 4, side, side)},
             {"controls": _float32("F", controls + 1)},
         ),
     }
@@ -135,24 +152,30 @@ def _check_contract(m: Manifest) -> None:
         spec = m.graphs[graph]
         for kind, wanted, given in (("input", inputs, spec.inputs), ("output", outputs, spec.outputs)):
             for name, tensor in wanted.items():
-                if given.get(name) != tensor:
-                    has = given.get(name, "missing")
-                    raise ModelError(f"{where}: graphs.{graph}: {kind} '{name}' is {has}, expected {tensor}")
+                has = given.get(name)
+                if has is None or not (has == tensor or (kind == "output" and has.can_be(tensor))):
+                    raise ModelError(
+                        f"{where}: graphs.{graph}: {kind} '{name}' is {has or 'missing'}, expected {tensor}"
+                    )
         banks = m.graphs["reference"].outputs if graph in BANK_CONSUMERS else {}
         for name in spec.inputs.keys() - inputs.keys():
-            if banks.get(name) != spec.inputs[name]:
+            if name not in banks or not banks[name].can_be(spec.inputs[name]):
                 raise ModelError(
                     f"{where}: graphs.{graph}: nothing feeds input '{name}' ({spec.inputs[name]}); "
                     "only outputs of 'reference' of the same shape can"
                 )
 
 
+def _falling(numbers: tuple[int, ...]) -> bool:
+    return all(a > b for a, b in pairwise(numbers))
+
+
 def _check_ranges(m: Manifest) -> None:
     """Raises ModelError naming the first key whose value the runtime cannot work with."""
     checks = {
         "fps": m.fps > 0 and SAMPLE_RATE_HZ % (m.fps * HOP_SAMPLES) == 0,
-        "clip_lengths": m.clip_lengths[:1] == (1,) and list(m.clip_lengths) == sorted(set(m.clip_lengths)),
-        "motion_frames": m.motion_frames >= 1,
+        "clip_lengths": m.clip_lengths[:1] == (1,) and _falling(m.clip_lengths[::-1]),
+        "motion_lags": _falling(m.motion_lags) and m.motion_lags[-1:] == (1,),
         "sampling_timesteps": bool(m.sampling_timesteps)
         and all(n == len(t) and t[:1] == (1.0,) for n, t in m.sampling_timesteps.items()),
         "reanchor_every_frames": m.reanchor_every_frames is None or m.reanchor_every_frames >= 1,
@@ -198,7 +221,7 @@ def _parse(root: Path, raw: Mapping[str, Any]) -> Manifest:
         audio_tokens=int(raw["audio_tokens"]),
         audio_width=int(raw["audio_width"]),
         clip_lengths=tuple(map(int, raw["clip_lengths"])),
-        motion_frames=int(raw["motion_frames"]),
+        motion_lags=tuple(map(int, raw["motion_lags"])),
         sampling_timesteps={int(n): tuple(map(float, t)) for n, t in raw["sampling_timesteps"].items()},
         reanchor_every_frames=None if reanchor is None else int(reanchor),
         framing_eyes=tuple(map(float, raw["framing"]["eyes"])),

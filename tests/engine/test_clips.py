@@ -83,8 +83,8 @@ def _latents(first: int, length: int) -> np.ndarray:
     return np.arange(first, first + length, dtype=np.float32).reshape(-1, 1, 1, 1)
 
 
-def _history(every: int | None = None) -> LatentHistory:
-    history = LatentHistory(np.full((1, 1, 1, 1), -1.0, np.float32), 4, every)
+def _history(every: int | None = None, lags: tuple[int, ...] = (4, 3, 2, 1)) -> LatentHistory:
+    history = LatentHistory(np.full((1, 1, 1, 1), -1.0, np.float32), lags, every)
     history.store(0, _latents(0, 10))
     return history
 
@@ -93,6 +93,11 @@ def test_motion_frames_start_with_the_reference() -> None:
     motion = _history().motion_frames(_plan(2, 8))
     assert motion.shape == (1, 4, 1, 1, 1)
     assert motion.ravel().tolist() == [-1, -1, 0, 1]
+
+
+def test_motion_frames_lie_lags_before_the_clip() -> None:
+    motion = _history(lags=(8, 4, 2, 1)).motion_frames(_plan(9, 1))
+    assert motion.ravel().tolist() == [1, 5, 7, 8]
 
 
 def test_cut_forgets_what_follows() -> None:

@@ -89,6 +89,17 @@ def test_wrong_shape_in_the_manifest(tmp_path: Path) -> None:
     _refused(tmp_path, "graphs.decoder", "latents", "[F, 16, 6, 6]", "expected float32 [F, 16, 4, 4]")
 
 
+def test_an_output_may_have_lost_a_constant_size(tmp_path: Path) -> None:
+    build_toy_pack(tmp_path)
+    graphs = json.loads((tmp_path / "manifest.json").read_text())["graphs"]
+    graphs["decoder"]["outputs"]["rgba"][1] = ["F", "S", "S", "channels"]
+    _edit(tmp_path, graphs=graphs)
+    load_manifest(tmp_path)
+    graphs["decoder"]["inputs"]["latents"][1] = ["F", "channels", 4, 4]
+    _edit(tmp_path, graphs=graphs)
+    _refused(tmp_path, "graphs.decoder: input 'latents'")
+
+
 def test_an_input_that_nothing_feeds(tmp_path: Path) -> None:
     build_toy_pack(tmp_path)
     graphs = json.loads((tmp_path / "manifest.json").read_text())["graphs"]
@@ -102,7 +113,9 @@ def test_an_input_that_nothing_feeds(tmp_path: Path) -> None:
     [
         ("clip_lengths", [2, 4]),
         ("clip_lengths", []),
-        ("motion_frames", 0),
+        ("motion_lags", []),
+        ("motion_lags", [1, 2]),
+        ("motion_lags", [8, 4]),
         ("sampling_timesteps", {}),
         ("sampling_timesteps", {"2": [1.0]}),
         ("reanchor_every_frames", 0),
