@@ -163,7 +163,7 @@ def test_sound_on_keeps_pictures_in_step(browser: Browser, tmp_path: Path) -> No
     time.sleep(1.0)
     assert fps(browser) >= 15
     browser.click("#sound")
-    wait_for(lambda: browser.text("#sound").strip() == "Sound on", "muted")
+    wait_for(lambda: browser.text("#sound").strip() == "Turn sound on", "muted")
     assert browser.errors() == []
 
 

@@ -201,7 +201,7 @@ $("sound").onclick = async () => {
     note("This browser cannot play sound here.", "error");
   }
   button.setAttribute("aria-pressed", String(sound.on));
-  button.lastElementChild.textContent = sound.on ? "Mute" : "Sound on";
+  button.lastElementChild.textContent = sound.on ? "Mute" : "Turn sound on";
 };
 
 $("states").onchange = ({ target }) => connection.send({ type: "set_state", state: target.value });
