@@ -189,7 +189,7 @@ class PngFrames:
     """Numbered pictures in a folder, from 0; the sound is not written."""
 
     def __init__(self, folder: Path, pattern: str, transparent: bool) -> None:
-        """Makes a temporary folder beside the goal.
+        """Makes a temporary folder in or beside the goal.
 
         Raises:
             SettingError: the folder holds such frames already (a shorter render would leave a mixture), or
@@ -208,7 +208,7 @@ class PngFrames:
         self.transparent = transparent
         self._folder = folder
         self._pattern = pattern
-        self._part = folder.parent / f".{folder.name}.{os.getpid()}.part"
+        self._part = (folder if folder.is_dir() else folder.parent) / f".frames.{os.getpid()}.part"
         self._part.mkdir()
         self._frame_count = 0
 

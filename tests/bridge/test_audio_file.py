@@ -71,7 +71,8 @@ def test_what_is_no_audio(tmp_path: Path) -> None:
     (tmp_path / "list.m3u8").write_text(f"#EXTM3U\n#EXTINF:1,\n{tmp_path / 'good.wav'}\n#EXT-X-ENDLIST\n")
     expected = {
         "none.wav": "does not exist", "text.wav": "audio", "no_bytes.wav": "is empty",
-        "no_samples.wav": "is empty", "slow.wav": "claims 3 Hz", "fast.wav": "Hz", "nan.wav": "NaN", "list.m3u8": "not an audio file",
+        "no_samples.wav": "is empty", "slow.wav": "claims 3 Hz",
+        "fast.wav": "Hz", "nan.wav": "NaN", "list.m3u8": "not an audio file",
     }  # fmt: skip
     for name, told in expected.items():
         path = tmp_path / name
