@@ -219,7 +219,8 @@ class AvatarSession:
         if self._failure or self._closed.is_set():
             return
         self._failure = f"{type(error).__name__}: {error}"
-        _log.error("avatar %s has stopped: %s", self.avatar_id, self._failure, exc_info=error)
+        _log.error("avatar %s has stopped: %s", self.avatar_id, self._failure)
+        _log.debug("where it stopped", exc_info=error)
         self.events.publish(Error(code="avatar_failed", text=self._failure, avatar_id=self.avatar_id))
 
     def _feed(self) -> None:

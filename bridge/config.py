@@ -38,11 +38,11 @@ class PageSettings:
 
     Attributes:
         enabled: serve it.
-        port: of the page on the loopback address.
+        port: of the page on the loopback address; 0 lets the system choose.
     """
 
     enabled: bool = True
-    port: int = _setting(5580, 1, 65_535)
+    port: int = _setting(5580, 0, 65_535)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,60 @@
+"""A ZeroMQ client for tests, written from PROTOCOL.md without the daemon's code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import zmq
+
+
+class WireClient:
+    """Sends requests and reads what is published."""
+
+    def __init__(self, control_endpoint: str, frames_endpoint: str, topics: tuple[str, ...] = ("",)) -> None:
+        self.context = zmq.Context[zmq.Socket[bytes]]()
+        self.control = self.context.socket(zmq.DEALER)
+        self.control.connect(control_endpoint)
+        self.frames = self.context.socket(zmq.SUB)
+        self.frames.connect(frames_endpoint)
+        for topic in topics:
+            self.frames.subscribe(topic)
+
+    def send(self, kind: str, payload: bytes | None = None, **fields: Any) -> None:
+        header = msgpack.packb({"v": 1, "type": kind, **fields})
+        self.control.send_multipart([header] if payload is None else [header, payload])
+
+    def ask(self, kind: str, payload: bytes | None = None, **fields: Any) -> dict[str, Any]:
+        self.send(kind, payload, request_id="ask", **fields)
+        return self.answer()
+
+    def answer(self, timeout_ms: int = 3_000) -> dict[str, Any]:
+        assert self.control.poll(timeout_ms), "the daemon did not answer"
+        answer: dict[str, Any] = msgpack.unpackb(self.control.recv())
+        return answer
+
+    def published(self, timeout_ms: int = 3_000) -> tuple[str, dict[str, Any], bytes]:
+        assert self.frames.poll(timeout_ms), "nothing was published"
+        topic, header, *payload = self.frames.recv_multipart()
+        return topic.decode(), msgpack.unpackb(header), payload[0] if payload else b""
+
+    def wait_for(
+        self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 5.0
+    ) -> list[tuple[str, dict[str, Any], bytes]]:
+        """All that is published up to the wanted header, that one last."""
+        seen, deadline_s = [], time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            seen.append(self.published())
+            if wanted(seen[-1][1]):
+                return seen
+        raise AssertionError(
+            f"not published within {timeout_s} s; seen {[h['type'] for _, h, _ in seen][-20:]}"
+        )
+
+    def event(self, kind: str, timeout_s: float = 5.0) -> dict[str, Any]:
+        return self.wait_for(lambda header: header["type"] == kind, timeout_s)[-1][1]
+
+    def close(self) -> None:
+        self.context.destroy(linger=0)
