@@ -32,7 +32,8 @@ class StatusLine:
         latency = f"{statistics.first_frame_ms:.0f} ms" if statistics.first_frame_ms >= 0 else "-"
         line = (
             f"{statistics.state:<9}  {statistics.fps:4.1f} fps  first frame {latency}  "
-            f"lead {statistics.lead_ms:.0f} ms  compute {statistics.compute_ms:.0f} ms  stalls {statistics.stalls}"
+            f"lead {statistics.lead_ms:.0f} ms  compute {statistics.compute_ms:.0f} ms  "
+            f"stalls {statistics.stalls}"
         )
         if self._live is not None:
             self._live.update(Text(line, style="bold", no_wrap=True), refresh=True)

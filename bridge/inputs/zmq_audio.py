@@ -42,7 +42,7 @@ class AudioReader:
         if len(payload) % width or (not len(payload) and not message.final):
             raise AudioInputError(
                 f"utterance {message.utterance_id!r}: {len(payload)} bytes of audio; "
-                f"{message.channels} channel(s) of {message.format} take a multiple of {width}, at least one sample"
+                f"{message.channels} channel(s) of {message.format} take a multiple of {width}, and not none"
             )
         if message.format == "s16":
             samples = np.frombuffer(payload, "<i2").astype(np.float32) / 32_768.0

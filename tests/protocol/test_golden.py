@@ -1,4 +1,4 @@
-"""Golden messages that every client's tests read. To write them anew: LLIA_WRITE_GOLDEN=1 pytest tests/protocol."""
+"""Golden messages that all clients' tests read; LLIA_WRITE_GOLDEN=1 pytest tests/protocol writes them anew."""
 
 from __future__ import annotations
 
