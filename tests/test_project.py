@@ -99,6 +99,14 @@ def test_links_in_documents_lead_somewhere(document: Path) -> None:
     assert not dead, f"{document.relative_to(ROOT)}: {dead}"
 
 
+def test_both_readmes_show_the_same_client() -> None:
+    clients = [
+        re.search(r"```python\n(import msgpack.*?)```", (ROOT / name).read_text(), re.S)
+        for name in ("README.md", "bridge/README.md")
+    ]
+    assert clients[0] and clients[1] and clients[0][1] == clients[1][1]
+
+
 def layout() -> set[str]:
     """Paths in the README's tree."""
     text = (ROOT / "README.md").read_text()
