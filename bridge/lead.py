@@ -8,8 +8,8 @@ GRACE_MS = 20.0
 MARGIN_MS = 15.0
 """Kept free for the scheduler."""
 
-DECAY_MS_PER_S = 20.0
-"""A measured worst compute time is forgotten at this rate (our choice)."""
+DECAY_MS_PER_S = 10.0
+"""A measured worst compute time is forgotten so fast; faster, and a busy machine stalls at every peak."""
 
 MAX_LEAD_MS = 500.0
 

@@ -209,7 +209,7 @@ class Statistics(Reply):
         state: state of the frame shown last.
         fps: frames published a second, over the last second.
         lead_ms: time from a sample's arrival to the frame that shows it.
-        compute_ms: from the feeding of a frame's last sample to the finished frame, worst of the last 2 s.
+        compute_ms: from the feeding of a frame's last sample to the finished frame, slowly forgetting worst.
         stages_ms: compute time of every stage, per frame, mean of the last second.
         first_frame_ms: from the last utterance's first sample to its first frame, -1 before the first.
         stalls: times that frames came too late and the picture stood still.

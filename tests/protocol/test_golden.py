@@ -1,4 +1,4 @@
-"""Golden messages that all clients' tests read; LLIA_WRITE_GOLDEN=1 pytest tests/protocol writes them anew."""
+"""Golden messages that all clients' tests read; with LLIA_WRITE_GOLDEN=1 they are written anew."""
 
 from __future__ import annotations
 
