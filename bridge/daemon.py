@@ -15,7 +15,7 @@ from bridge.inputs.audio_file import FileSpeaker
 from bridge.inputs.microphone import Microphone
 from bridge.outputs.web import WebServer
 from bridge.outputs.zmq_frames import FramePublisher
-from bridge.sockets import RequestServer, bind, bound_port, require_free_port
+from bridge.sockets import RequestServer, bind, bound_port, endpoint, require_free_port
 
 GREETING = Path(__file__).parent / "assets" / "greeting.wav"
 
@@ -66,8 +66,8 @@ class Daemon:
         self._stack.callback(control_socket.close)
         frames_socket = bind(context, zmq.XPUB, host, settings.sockets.frames_port, "--frames-port")
         self._stack.callback(frames_socket.close)
-        self.control_endpoint = f"tcp://{host}:{bound_port(control_socket)}"
-        self.frames_endpoint = f"tcp://{host}:{bound_port(frames_socket)}"
+        self.control_endpoint = endpoint(host, bound_port(control_socket))
+        self.frames_endpoint = endpoint(host, bound_port(frames_socket))
 
         speech = settings.speech
         self.session = open_avatar(

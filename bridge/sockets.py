@@ -69,12 +69,13 @@ def bind(
             zmq.MAXMSGSIZE,
             MAX_SUBSCRIPTION_BYTES if kind == zmq.XPUB else MAX_PAYLOAD_BYTES + MAX_HEADER_BYTES,
         ),
+        (zmq.IPV6, int(":" in host)),
         (zmq.RCVHWM, WAITING_REQUESTS),
         (zmq.SNDHWM, WAITING_PUBLISHED),
     ):
         bound.setsockopt(option, value)
     try:
-        bound.bind(f"tcp://{'127.0.0.1' if host == 'localhost' else host}:{port}")
+        bound.bind(endpoint(host, port))
     except zmq.ZMQError as error:
         bound.close()
         if error.errno == zmq.EADDRINUSE:
@@ -83,6 +84,12 @@ def bind(
             f"port {port} on {host} cannot be opened ({error.strerror}); try {flag} PORT"
         ) from None
     return bound
+
+
+def endpoint(host: str, port: int) -> str:
+    """ZeroMQ address of a TCP port; numeric, as ZeroMQ binds to no names."""
+    address = "127.0.0.1" if host == "localhost" else host
+    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
 
 
 def port_problem(host: str, port: int) -> str:

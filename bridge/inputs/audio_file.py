@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.audio_file import decode_audio
-from bridge.errors import BridgeError, QueueFullError
+from bridge.errors import BridgeError, QueueFullError, UtteranceCancelledError
 from engine.types import SAMPLE_RATE_HZ
 
 RETRY_S = 0.5
@@ -42,8 +42,9 @@ class FileSpeaker:
         """
         self._path, self._utterance_id, self._push, self._end = path, utterance_id, push, end
         self._blocks = decode_audio(path, rate_hz=SAMPLE_RATE_HZ)
-        self._first = next(self._blocks)
         self._closed = threading.Event()
+        # The first block here and not on the thread: files that are started in order are spoken in order.
+        self._push_block(next(self._blocks)[0])
         self._thread = threading.Thread(target=self._speak, name=f"speak-{utterance_id}", daemon=True)
         self._thread.start()
 
@@ -54,11 +55,12 @@ class FileSpeaker:
 
     def _speak(self) -> None:
         try:
-            self._push_block(self._first[0])
             for block in self._blocks:
                 if self._closed.is_set():
                     break
                 self._push_block(block[0])
+        except UtteranceCancelledError:  # a barge-in: the rest is not wanted
+            pass
         except BridgeError as error:
             _log.error("%s", error)
         self._end(self._utterance_id)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,8 +88,9 @@ def test_what_is_heard_is_pushed_and_goes_on_after_a_barge_in(sound: Any) -> Non
     opened = Microphone("", push, ended.append)
     for _ in range(3):
         fake.streams[0]["callback"](np.zeros((882, 1), np.float32), 882, None, None)
-    while len(pushed) < 3:
-        pass
+    deadline_s = time.monotonic() + 5
+    while len(pushed) < 3 and time.monotonic() < deadline_s:
+        time.sleep(0.005)
     opened.close()
     assert pushed[0] == (882, 44_100, "microphone-1", True)
     assert pushed[2][2] == "microphone-2"

@@ -214,6 +214,25 @@ def test_wrong_starts_are_one_line_and_leave_nothing_behind(
     assert "\n" not in str(caught.value)
 
 
+def test_ipv6_loopback(toy_pack: Path) -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    running = Daemon(settings(toy_pack, sockets__host="::1"))
+    context = zmq.Context[zmq.Socket[bytes]]()
+    try:
+        control = context.socket(zmq.DEALER)
+        control.setsockopt(zmq.IPV6, 1)
+        control.connect(running.control_endpoint)
+        control.send(msgpack.packb({"v": 1, "type": "hello"}))
+        assert control.poll(3_000)
+    finally:
+        context.destroy(linger=0)
+        running.close()
+
+
 def test_busy_ports_are_named_with_their_flag(toy_pack: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
