@@ -23,8 +23,8 @@ Float = npt.NDArray[np.float32]
 @cache
 def _mel_filters() -> Float:
     """Triangular mel filters 60..7600 Hz, float32 [257, 40] (O'Shaughnessy's mel scale)."""
-    mel = lambda hz: 2595.0 * np.log10(1.0 + hz / 700.0)  # noqa: E731
-    edges_hz = 700.0 * (10.0 ** (np.linspace(mel(60.0), mel(7600.0), MEL_BINS + 2) / 2595.0) - 1.0)
+    low_mel, high_mel = 2595.0 * np.log10(1.0 + np.array([60.0, 7600.0]) / 700.0)
+    edges_hz = 700.0 * (10.0 ** (np.linspace(low_mel, high_mel, MEL_BINS + 2) / 2595.0) - 1.0)
     bins_hz = np.fft.rfftfreq(FFT_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
     low, mid, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     rise, fall = (bins_hz - low) / (mid - low), (high - bins_hz) / (high - mid)
@@ -77,4 +77,5 @@ def mel_windows(mel: Float, frame_count: int, mel_per_frame: int = 4) -> Float:
     tail = max(0, (frame_count - 1) * mel_per_frame + LOOKAHEAD_FRAMES - len(mel))
     padded = np.pad(mel, ((past, tail), (0, 0)), constant_values=silence)
     starts = np.arange(frame_count) * mel_per_frame
-    return padded[starts[:, None] + np.arange(WINDOW_FRAMES)]
+    windows: Float = padded[starts[:, None] + np.arange(WINDOW_FRAMES)]
+    return windows

@@ -48,7 +48,9 @@ class DecoderGraph(nn.Module):
     def forward(self, latents: Tensor, ref_picture: Tensor, *banks: Tensor) -> Tensor:
         frames = latents.shape[0]
         named = {
-            name: (bank.repeat(frames, 1, 1, 1) if name.startswith("eyes_") else bank.expand(frames, -1, -1, -1))
+            name: (
+                bank.repeat(frames, 1, 1, 1) if name.startswith("eyes_") else bank.expand(frames, -1, -1, -1)
+            )
             for name, bank in zip(DECODER_BANKS, banks, strict=True)
         }
         size_px = ref_picture.shape[-1]

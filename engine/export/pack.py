@@ -27,6 +27,7 @@ from engine.export.graphs import (
     export_onnx,
 )
 from engine.export.quantize import Feed, quantize_convolutions, quantize_products
+from engine.train.data.shards import open_folder
 from engine.train.instruments import READER_PX
 from engine.train.models import geometry as geo
 from engine.train.models.audio_encoder import AudioEncoder
@@ -65,7 +66,7 @@ class Networks:
 
 @torch.no_grad()
 def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
-    """Every graph of the pack with example inputs; example clips have 3 frames, so that no axis looks constant."""
+    """Every graph of the pack with example inputs; clips have 3 frames, so that no axis looks constant."""
     config, frames = nets.config, 3
     image = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
     reference = ReferenceGraph(nets.autoencoder, nets.locator, config).eval()
@@ -77,7 +78,10 @@ def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
     per_frame = {0: "F"}
     return {
         "audio_encoder": GraphSpec(
-            nets.audio_encoder, {"mel_windows": windows}, ["audio_emb"], {"mel_windows": per_frame, "audio_emb": per_frame}
+            nets.audio_encoder,
+            {"mel_windows": windows},
+            ["audio_emb"],
+            {"mel_windows": per_frame, "audio_emb": per_frame},
         ),
         "reference": GraphSpec(reference, {"ref_image": image}, BANKS, {}),
         "denoiser": GraphSpec(
@@ -104,7 +108,11 @@ def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
         ),
         "expression": GraphSpec(
             ExpressionGraph(nets.expression),
-            {"controls": torch.rand(1, len(CONTROL_NAMES)), "bank": banks["bank"], "ref_latent": banks["ref_latent"]},
+            {
+                "controls": torch.rand(1, len(CONTROL_NAMES)),
+                "bank": banks["bank"],
+                "ref_latent": banks["ref_latent"],
+            },
             ["latents"],
             {},
         ),
@@ -125,12 +133,15 @@ def export_fp32(nets: Networks, folder: Path) -> None:
 
 
 def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
-    """Calibration examples for the decoder: encoded frames of rendered pairs, banks by the fp32 reference graph."""
-    load = lambda n: np.load(pairs / f"{n}.npy", mmap_mode="r", allow_pickle=False)  # noqa: E731
-    refs = load("ref")
+    """Calibration examples for the decoder: expressions of rendered pairs, by the fp32 graphs.
+
+    Raises:
+        FileNotFoundError: there are no rendered pairs; the message names the stage to run first.
+    """
+    arrays = open_folder(pairs)
+    refs, controls = arrays["ref"], arrays["controls"]
     reference = ort.InferenceSession(str(folder / "reference.onnx"), providers=["CPUExecutionProvider"])
     expression = ort.InferenceSession(str(folder / "expression.onnx"), providers=["CPUExecutionProvider"])
-    controls = load("controls")
     feeds = []
     for entry in np.linspace(0, len(refs) - 1, count).astype(int):
         picture = refs[entry : entry + 1].astype(np.float32) / 255.0
@@ -145,12 +156,14 @@ def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
 def quantize(fp32: Path, out: Path, pairs: Path) -> dict[str, str]:
     """INT8 for what runs per frame; the rest is copied. Returns the precision of each graph."""
     out.mkdir(parents=True, exist_ok=True)
-    precision = {}
+    precision: dict[str, str] = {}
     for source in sorted(fp32.glob("*.onnx")):
         name, target = source.stem, out / source.name
         match name:
             case "decoder":
-                quantize_convolutions(source, target, decoder_feeds(fp32, pairs, 48), keep=_flow_outputs(source))
+                quantize_convolutions(
+                    source, target, decoder_feeds(fp32, pairs, 48), keep=_flow_outputs(source)
+                )
                 precision[name] = "int8"
             case "denoiser":
                 quantize_products(source, target)
@@ -164,7 +177,11 @@ def quantize(fp32: Path, out: Path, pairs: Path) -> dict[str, str]:
 def _flow_outputs(decoder: Path) -> tuple[str, ...]:
     """Convolutions whose output is a flow: 256 levels of it would be seen as steps of a moving picture."""
     nodes = onnx.load(str(decoder)).graph.node
-    return tuple(n.name for n in nodes if n.op_type == "Conv" and n.name.startswith(("/decoder/flow/coarse", "/decoder/flow/fine")))
+    return tuple(
+        n.name
+        for n in nodes
+        if n.op_type == "Conv" and n.name.startswith(("/decoder/flow/coarse", "/decoder/flow/fine"))
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -183,12 +200,19 @@ def _tensors(values: Any) -> dict[str, list[Any]]:
 
 
 def write_manifest(
-    folder: Path, config: ModelConfig, preset: str, version: str, precision: dict[str, str], default_avatar: str
+    folder: Path,
+    config: ModelConfig,
+    preset: str,
+    version: str,
+    precision: dict[str, str],
+    default_avatar: str,
 ) -> None:
-    """Writes `manifest.json` for the graphs and avatars that lie in the folder; figures are kept if there are any."""
+    """Writes `manifest.json` for the graphs and avatars in the folder; figures there are kept."""
     path = folder / "manifest.json"
     figures = json.loads(path.read_text())["figures"] if path.exists() else {}
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     graphs = {}
     for name, kind in precision.items():
         model = onnx.load(str(folder / f"{name}.onnx")).graph
@@ -225,11 +249,10 @@ def write_manifest(
         "framing": FRAMING,
         "graphs": graphs,
         "avatars": {
-            f.stem: {"file": f"avatars/{f.name}", "sha256": _sha256(f)} for f in sorted((folder / "avatars").glob("*.png"))
+            f.stem: {"file": f"avatars/{f.name}", "sha256": _sha256(f)}
+            for f in sorted((folder / "avatars").glob("*.png"))
         },
         "default_avatar": default_avatar,
         "figures": figures,
     }
     path.write_text(json.dumps(manifest, indent=1) + "\n")
-
-

@@ -33,7 +33,9 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
         return next(self._feeds, None)
 
 
-def quantize_convolutions(source: Path, target: Path, feeds: Iterable[Feed], keep: tuple[str, ...] = ()) -> None:
+def quantize_convolutions(
+    source: Path, target: Path, feeds: Iterable[Feed], keep: tuple[str, ...] = ()
+) -> None:
     """Static QDQ of all convolutions: int8 weights per channel, uint8 activations.
 
     Args:
@@ -63,5 +65,9 @@ def quantize_convolutions(source: Path, target: Path, feeds: Iterable[Feed], kee
 def quantize_products(source: Path, target: Path) -> None:
     """Dynamic INT8 of all matrix products with constant weights, per channel."""
     quantize_dynamic(
-        str(source), str(target), op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
+        str(source),
+        str(target),
+        op_types_to_quantize=["MatMul"],
+        per_channel=True,
+        weight_type=QuantType.QInt8,
     )

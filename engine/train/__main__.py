@@ -1,4 +1,4 @@
-"""`python -m engine.train STAGE`: every stage of the training, each resumable; `docs/training.md` has the recipe."""
+"""`python -m engine.train STAGE`: every stage of the training; `docs/training.md` has the recipe."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
-from engine.train import audio, autoencoder, diffusion, distill, instruments, latents
+from engine.train import audio, autoencoder, diffusion, distill, evaluate, instruments, latents
 from engine.train.data import shards
 from engine.train.models.config import PRESETS
 from engine.train.trainer import Schedule
 
 STAGES = (
     "render", "audio", "locator", "autoencoder", "reader", "expression", "encode", "diffusion", "distill",
+    "evaluate",
 )  # fmt: skip
 DEFAULTS = {
     "audio": Schedule(samples=3_000_000, learning_rate=1.5e-3, warmup_samples=20_000),
@@ -43,8 +44,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=12, help="render: frames per identity")
     parser.add_argument("--seed", type=int, default=0, help="render: seed of the first identity")
     parser.add_argument("--performances", type=int, default=1000, help="render: runs of 100 frames")
-    parser.add_argument("--what", choices=("pairs", "held", "performances"), default="pairs", help="render: which set")
+    parser.add_argument(
+        "--what", choices=("pairs", "performances"), default="pairs", help="render: which set"
+    )
+    parser.add_argument(
+        "--held", action="store_true", help="render, encode: held-out identities and sentences"
+    )
     parser.add_argument("--no-discriminator", action="store_true", help="distill: without the discriminator")
+    parser.add_argument("--limit", type=int, default=8, help="evaluate: held-out runs of 12 s to measure")
     return parser.parse_args()
 
 
@@ -61,15 +68,14 @@ def _schedule(args: argparse.Namespace) -> Schedule:
 
 def _render(args: argparse.Namespace) -> None:
     runs: Path = args.runs
-    takes = shards.takes_of(runs / ("corpus_held" if args.what == "held" else "corpus"))
+    suffix, seed = ("_held", shards.HELD_OUT_SEED) if args.held else ("", args.seed)
+    takes = shards.takes_of(runs / f"corpus{suffix}")
     if args.what == "pairs":
-        shards.render_pairs(runs / args.pairs, args.entries, args.frames, args.seed, takes, args.device)
-    elif args.what == "held":
-        shards.render_pairs(runs / "pairs_held", 32, 12, shards.HELD_OUT_SEED, takes, args.device)
+        folder = runs / (f"pairs{suffix}" if args.held else args.pairs)
+        shards.render_pairs(folder, args.entries, args.frames, seed, takes, args.device)
     else:
-        shards.render_performances(
-            runs / "performances", takes, 100, 50_000 + args.seed, args.device, args.performances
-        )
+        folder, length = runs / f"performances{suffix}", 300 if args.held else 100
+        shards.render_performances(folder, takes, length, 50_000 + seed, args.device, args.performances)
 
 
 def main() -> int:
@@ -93,12 +99,16 @@ def main() -> int:
             case "expression":
                 instruments.train_expression(pairs, runs, folder, config, _schedule(args), device)
             case "encode":
-                latents.encode(runs / "performances", runs / "corpus", runs, runs / "latents", config, device)
+                suffix = "_held" if args.held else ""
+                performances, corpus = runs / f"performances{suffix}", runs / f"corpus{suffix}"
+                latents.encode(performances, corpus, runs, runs / f"latents{suffix}", config, device)
             case "diffusion":
                 diffusion.train(runs / "latents", runs, folder, config, _schedule(args), device)
             case "distill":
                 adversarial = not args.no_discriminator
                 distill.train(runs / "latents", runs, folder, config, _schedule(args), device, adversarial)
+            case "evaluate":
+                evaluate.evaluate(runs, config, runs / "figures.json", limit=args.limit)
     except FileNotFoundError as error:
         print(f"engine.train {args.stage}: {error}", file=sys.stderr)
         return 2

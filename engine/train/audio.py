@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from engine.train.data.performance import Take
 from engine.train.data.shards import takes_of
 from engine.train.models.audio_encoder import MOUTH_CONTROLS, AudioEncoder, MouthHead
 from engine.train.models.config import ModelConfig
+from engine.train.models.layers import freeze_norms
 from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES, AvatarState
 
@@ -21,11 +23,13 @@ MOUTH = [CONTROL_NAMES.index(n) for n in MOUTH_CONTROLS]
 CLOSE = MOUTH_CONTROLS.index("mouthClose")
 WEIGHTS = (1.0, 1.5, 1.0, 1.0, 0.7, 0.5, 2.0)
 """Per mouth control and, last, the aperture, which the lip-sync score reads."""
+NORM_SAMPLES = 300_000
+"""Batch norms gather statistics until then."""
 MEL_PER_FRAME = 4
 SILENCE = float(np.log(1e-4) / 4.0)
 
 
-def mouth_targets(controls: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def mouth_targets(controls: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Controls [n, 21] -> the mouth controls and the aperture jawOpen (1 - mouthClose): [n, 7]."""
     mouth = controls[:, MOUTH]
     return np.concatenate([mouth, mouth[:, :1] * (1.0 - mouth[:, CLOSE : CLOSE + 1])], axis=1)
@@ -57,10 +61,15 @@ class Windows:
 
 
 def spoil(windows: Tensor) -> Tensor:
-    """Gain, equalizer, noise floor and gaps on log-mel windows [B, 40, 40], so that unheard voices and rooms work."""
+    """Gain, equalizer, noise floor and gaps on log-mel windows [B, 40, 40], for unheard voices and rooms."""
     b, _, mels = windows.shape
-    r = lambda *s: torch.rand(*s, device=windows.device)  # noqa: E731
-    n = lambda *s: torch.randn(*s, device=windows.device)  # noqa: E731
+
+    def r(*shape: int) -> Tensor:
+        return torch.rand(*shape, device=windows.device)
+
+    def n(*shape: int) -> Tensor:
+        return torch.randn(*shape, device=windows.device)
+
     tilt = torch.linspace(-1, 1, mels, device=windows.device) * n(b, 1, 1) * 0.15
     bumps = F.interpolate(n(b, 1, 7), mels, mode="linear") * 0.12
     out = windows + n(b, 1, 1) * 0.2 + tilt + bumps
@@ -84,8 +93,10 @@ def evaluate(networks: dict[str, nn.Module], held: Windows) -> dict[str, float]:
     return {f"r_{n}": v.item() for n, v in zip((*MOUTH_CONTROLS, "aperture"), r, strict=True)}
 
 
-def train(corpus: Path, held: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device) -> None:
-    """Runs the stage on a corpus folder; frames of the listening state teach nothing here (their voice is another's)."""
+def train(
+    corpus: Path, held: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device
+) -> None:
+    """Runs the stage on a corpus folder, but for frames of the listening state: their voice is another's."""
     torch.manual_seed(0)
     encoder, head = AudioEncoder(config).to(device), MouthHead(config).to(device)
     data, test = Windows(takes_of(corpus), device), Windows(takes_of(held), device)
@@ -99,7 +110,9 @@ def train(corpus: Path, held: Path, folder: Path, config: ModelConfig, schedule:
         on_checkpoint=lambda nets: evaluate(nets, test),
     )
     batch = 256
-    for _ in trainer:
+    for samples in trainer:
+        if samples >= NORM_SAMPLES:
+            freeze_norms(encoder)
         index = mine[torch.randint(0, len(mine), (batch,), device=device)]
         with torch.autocast(device.type, torch.bfloat16):
             made = head(encoder(spoil(data.cut(data.starts[index]))))

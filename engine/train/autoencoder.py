@@ -20,14 +20,34 @@ from engine.train.losses import picture_loss, psnr_db
 from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
+from engine.train.models.layers import freeze_norms
 from engine.train.sheets import save_sheet
 from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES
 
 LATENT_NOISE = 0.1
+NORM_SAMPLES = 4000
+"""Batch norms gather statistics until then."""
 FRAMES_PER_ENTRY = 4
-FACE_ANCHORS = [ANCHOR_NAMES.index(n) for n in ("leftEye", "rightEye", "leftBrow", "rightBrow", "mouthCentre", "mouthLeft", "mouthRight")]
+PATCH_ANCHORS = [
+    ANCHOR_NAMES.index(n)
+    for n in ("leftEye", "rightEye", "leftBrow", "rightBrow", "mouthCentre", "mouthLeft", "mouthRight")
+]
 """Points at the depth of the patches."""
+PICTURE_ANCHORS = [
+    ANCHOR_NAMES.index(n)
+    for n in (
+        "leftEye",
+        "rightEye",
+        "noseTip",
+        "hairLeft",
+        "hairRight",
+        "hairTop",
+        "leftShoulder",
+        "rightShoulder",
+    )
+]
+"""Points that are seen in every picture and that no expression moves."""
 Batch = dict[str, Tensor]
 
 
@@ -54,7 +74,9 @@ class Pairs:
 
         batch = {k: pick(k) for k in self.names if k.startswith(("frame", "crop", "region"))}
         if "ref" in self.names:
-            batch["ref"] = torch.from_numpy(np.array(self.arrays["ref"][entries])).to(self.device).float() / 255.0
+            batch["ref"] = (
+                torch.from_numpy(np.array(self.arrays["ref"][entries])).to(self.device).float() / 255.0
+            )
         for name in {"controls", "anchors", "aperture", "landmarks"}.intersection(self.names):
             values = torch.from_numpy(np.array(self.arrays[name][entries])).to(self.device)
             batch[name] = torch.stack([v[1 + f] for v, f in zip(values, frames, strict=True)]).flatten(0, 1)
@@ -62,7 +84,7 @@ class Pairs:
         return batch
 
     def draw(self, entries: int, rng: np.random.Generator) -> Batch:
-        """A random training batch; colours are permuted in half of the batches, so that hues do not matter."""
+        """A random training batch; half of them with permuted colours, so that hues do not matter."""
         picked = rng.integers(0, self.entries, entries)
         frames = np.stack([rng.permutation(self.frames)[:FRAMES_PER_ENTRY] for _ in range(entries)])
         batch = self.batch(picked, frames)
@@ -85,18 +107,48 @@ def repeat(banks: dict[str, Tensor], times: int) -> dict[str, Tensor]:
     }
 
 
-def anchor_loss(decoded: dict[str, Tensor], anchors: Tensor, still: Tensor) -> Tensor:
-    """Points of the head: the patch flow at a point's place must lead back to its place in the reference."""
+def anchor_loss(flow: Tensor, anchors: Tensor, still: Tensor) -> Tensor:
+    """A flow [B, 2, h, w], where a point that rides on the head is, leads back to its place in the reference.
+
+    Anchors and still are [B, N, 2], in the frame and in the reference.
+    """
     at = anchors[:, None]
-    flow = F.grid_sample(decoded["patch_flow"], at, align_corners=False, padding_mode="border")
-    return ((at + flow.permute(0, 2, 3, 1))[:, 0] - still).abs().mean()
+    offset = F.grid_sample(flow, at, align_corners=False, padding_mode="border").permute(0, 2, 3, 1)
+    return ((at + offset)[:, 0] - still).abs().mean()
+
+
+def unit_variance_loss(z: Tensor) -> Tensor:
+    """Keeps latents [B, C, h, w] at mean 0 and variance 1 per channel, for the diffusion to come."""
+    per_channel = z.transpose(0, 1).flatten(1)
+    return per_channel.mean(1).pow(2).mean() + (per_channel.var(1) - 1.0).pow(2).mean()
 
 
 def shrunk(decoded: dict[str, Tensor], small: Tensor) -> Tensor:
     """The composed frame at 96 px, patches averaged down to that size: [B, 4, 96, 96]."""
-    pooled = {k: F.avg_pool2d(v, geo.REFERENCE_PX // geo.WORKING_PX) if k in CROPS else v for k, v in decoded.items()}
+    pooled = {
+        k: F.avg_pool2d(v, geo.REFERENCE_PX // geo.WORKING_PX) if k in CROPS else v
+        for k, v in decoded.items()
+    }
     whole = geo.Box(0, 0, geo.REFERENCE_PX, geo.REFERENCE_PX)
     return compose(pooled, small, geo.WORKING_PX, view=whole, names=tuple(CROPS))
+
+
+def patch_losses(patch: Tensor, crop: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """Losses of one patch [B, 4, h, w] against the crop as the studio draws it, unmoved.
+
+    The mixed result alone leaves the mask shut for ever (bad first colours close it, and a shut mask teaches
+    no colours), so colours and mask are also told directly. What changes against the reference counts most.
+    """
+    change = F.max_pool2d((crop - truth).abs().mean(1, keepdim=True), 3, 1, 1)
+    rgb, mask = patch[:, :3], patch[:, 3:]
+    painted = crop + mask * (rgb - crop)
+    focus = 1.0 + 8.0 * change
+    wanted = (change * 8.0).clamp(max=1.0)
+    return {
+        "crop": picture_loss(painted, truth) + ((painted - truth).abs() * focus).mean(),
+        "paint": 0.5 * ((rgb - truth).abs() * (0.1 + 8.0 * change)).mean(),
+        "mask": 0.3 * ((mask - wanted).abs() * focus).mean(),
+    }
 
 
 def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
@@ -112,28 +164,30 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         controls = net.controls(noisy)
     decoded = {k: v.float() for k, v in decoded.items()}
     ref = batch["ref"].repeat_interleave(times, 0)
+    still = batch["anchors_ref"].repeat_interleave(times, 0)
     out = {
         "whole": 2.0 * picture_loss(shrunk(decoded, small), batch["frame"]),
-        "controls": 0.3 * (controls.float() - batch["controls"]).pow(2).mean(),
-        "anchors": 4.0
-        * anchor_loss(
-            decoded,
-            batch["anchors"][:, FACE_ANCHORS],
-            batch["anchors_ref"][:, FACE_ANCHORS].repeat_interleave(times, 0),
+        "controls": 1.0 * (controls.float() - batch["controls"]).pow(2).mean(),
+        "unit": 0.02 * unit_variance_loss(z.float()),
+        "anchors": 6.0
+        * sum(
+            anchor_loss(decoded[flow], batch["anchors"][:, points], still[:, points])
+            for flow, points in (("patch_flow", PATCH_ANCHORS), ("flow", PICTURE_ANCHORS))
         ),
     }
     for name, box in CROPS.items():
-        patch, crop = decoded[name], box.crop(ref)[:, :3]
-        painted = crop + patch[:, 3:] * (patch[:, :3] - crop)
+        truth, crop = batch[f"crop_{name}"], box.crop(ref)[:, :3]
         weight = 1.5 if name == "mouth" else 1.0
-        out[f"crop_{name}"] = weight * picture_loss(painted, batch[f"crop_{name}"])
+        out |= {f"{k}_{name}": weight * v for k, v in patch_losses(decoded[name], crop, truth).items()}
         region = compose(decoded, ref[:, :3], ref.shape[-1], view=REGIONS[name], names=(name,))
         out[f"region_{name}"] = weight * picture_loss(region, batch[f"region_{name}"])
     return out
 
 
 @torch.no_grad()
-def evaluate(networks: dict[str, nn.Module], pairs: Pairs, sheet: Path | None, entries: int = 16) -> dict[str, float]:
+def evaluate(
+    networks: dict[str, nn.Module], pairs: Pairs, sheet: Path | None, entries: int = 16
+) -> dict[str, float]:
     """PSNR on held-out identities at 384 px: mouth and eye regions; and of the whole picture at 96 px.
 
     `*_ref` is what the untouched reference scores.
@@ -161,18 +215,29 @@ def evaluate(networks: dict[str, nn.Module], pairs: Pairs, sheet: Path | None, e
                 one = {k: v[i : i + 1] for k, v in decoded.items()}
                 full = compose(one, ref[i : i + 1], ref.shape[-1])
                 shots += [batch["ref"][:, :3], F.interpolate(batch["frame"][i : i + 1, :3], 384), full[:, :3]]
-                shots += [F.interpolate(results[k][j][i : i + 1], 384) for k in ("mouth", "eye_left") for j in (1, 0)]
+                shots += [
+                    F.interpolate(results[k][j][i : i + 1], 384)
+                    for k in ("mouth", "eye_left")
+                    for j in (1, 0)
+                ]
     if sheet is not None:
         save_sheet(sheet, torch.cat(shots), columns=14, cell_px=144)
     return {f"db_{k}": torch.cat(v).mean().item() for k, v in scores.items()}
 
 
 def train(
-    data: Path, held: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device, entries: int
+    data: Path,
+    held: Path,
+    folder: Path,
+    config: ModelConfig,
+    schedule: Schedule,
+    device: torch.device,
+    entries: int,
 ) -> None:
     """Runs the stage; `data` and `held` are folders of rendered pairs."""
     torch.manual_seed(0)
-    net = Autoencoder(config, len(CONTROL_NAMES)).to(device, memory_format=torch.channels_last)
+    net = Autoencoder(config, len(CONTROL_NAMES)).to(device)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
     pairs, test = Pairs(data, device), Pairs(held, device)
     trainer = Trainer(
         folder,
@@ -182,5 +247,7 @@ def train(
         on_checkpoint=lambda nets: evaluate(nets, test, folder / "sheet.png"),
     )
     rng = np.random.default_rng(trainer.samples)
-    for _ in trainer:
+    for samples in trainer:
+        if samples >= NORM_SAMPLES:
+            freeze_norms(net)
         trainer.step(losses(net, pairs.draw(entries, rng)), entries * FRAMES_PER_ENTRY)

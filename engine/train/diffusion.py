@@ -1,4 +1,4 @@
-"""Stage `diffusion`: the denoiser learns latent video, first with a fixed clip length, then with a dynamic one.
+"""Stage `diffusion`: the denoiser learns latent video, first with a fixed clip length, then a dynamic one.
 
 x0-prediction with the cosine schedule x_t = cos(t pi/2) x0 + sin(t pi/2) noise. Beside the plain error on x0
 there are losses on frame differences (plain x0 error shrinks slow motion and leaves jitter) and on the
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -25,10 +26,10 @@ from engine.types import CONTROL_NAMES
 
 MAX_MOTION_NOISE = 0.15
 START_SHARE = 0.1
-"""Share of clips whose motion frames are the reference's own latent, as at the start of a stream."""
+"""Share of clips near the start of a stream: what lies before it is the reference's own latent."""
 FRAMES_PER_BATCH = 96
 FIXED_SHARE = 0.3
-"""Share of the schedule that is trained with the longest clip length only (LLIA: fixed early, then dynamic)."""
+"""Share of the schedule with the longest clip length only (LLIA: fixed early, then dynamic)."""
 PROBE_WEIGHTS = {
     "jawOpen": 2.0, "mouthClose": 2.0, "mouthStretch": 1.0, "mouthPucker": 1.0, "mouthRollLower": 0.5,
     "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0, "headYaw": 0.5, "headPitch": 0.5, "headRoll": 0.5,
@@ -47,7 +48,7 @@ def sigma(t: Tensor) -> Tensor:
 
 @dataclass
 class Clip:
-    """A batch of clips: x0 [B, F, C, h, w], motion_frames [B, M, C, h, w] (clean and as the network sees them)."""
+    """A batch of clips: x0 [B, F, C, h, w], last [B, C, h, w] before it, motion_frames [B, M, C, h, w]."""
 
     x0: Tensor
     last: Tensor
@@ -74,7 +75,10 @@ class LatentRuns:
 
     def clips(self, runs: Tensor, first: Tensor, length: int) -> Clip:
         """Clips that begin at frame `first` [B] of `runs` [B]."""
-        to = lambda x: x.to(self.device).float()  # noqa: E731
+
+        def to(x: Tensor) -> Tensor:
+            return x.to(self.device).float()
+
         index = first[:, None] + torch.arange(length)
         past = (first[:, None] - self.lags).clamp(min=0)
         a, pick = self.arrays, runs[:, None]
@@ -97,9 +101,11 @@ class LatentRuns:
         clip = self.clips(runs, first, length)
         level = torch.rand(batch, 1, 1, 1, 1, device=self.device) * MAX_MOTION_NOISE
         motion = clip.motion_frames + level * torch.randn_like(clip.motion_frames)
-        start = torch.rand(batch, 1, 1, 1, 1, device=self.device) < START_SHARE
-        clip.motion_frames = torch.where(start, clip.ref_latent[:, None].expand_as(motion), motion)
-        clip.last = torch.where(start[:, 0], clip.x0[:, 0], clip.last)
+        # Frames since the stream began; a motion frame from before that is the reference's own latent.
+        young = torch.rand(batch, 1, device=self.device) < START_SHARE
+        age = torch.randint(0, int(self.lags.max()), (batch, 1), device=self.device)
+        before = (young & (self.lags.to(self.device) > age))[:, :, None, None, None]
+        clip.motion_frames = torch.where(before, clip.ref_latent[:, None].expand_as(motion), motion)
         return clip
 
 
@@ -132,13 +138,15 @@ def clip_length(config: ModelConfig, progress: float, rng: np.random.Generator) 
     return int(rng.choice(config.clip_lengths, p=_length_shares(config)))
 
 
-def _length_shares(config: ModelConfig) -> np.ndarray:  # type: ignore[type-arg]
+def _length_shares(config: ModelConfig) -> npt.NDArray[np.float64]:
     weights = np.sqrt(np.array(config.clip_lengths, dtype=float))
-    shares: np.ndarray = weights / weights.sum()  # type: ignore[type-arg]
+    shares: npt.NDArray[np.float64] = weights / weights.sum()
     return shares
 
 
-def train(data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device) -> None:
+def train(
+    data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device
+) -> None:
     """Runs the stage on encoded performances; `runs` holds the autoencoder's checkpoint (for the probe)."""
     torch.manual_seed(0)
     autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)

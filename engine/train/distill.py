@@ -38,7 +38,13 @@ def _judge(net: LatentDiscriminator, clip: Clip, x0: Tensor) -> Tensor:
 
 
 def train(
-    data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device, adversarial: bool
+    data: Path,
+    runs: Path,
+    folder: Path,
+    config: ModelConfig,
+    schedule: Schedule,
+    device: torch.device,
+    adversarial: bool,
 ) -> None:
     """Runs the stage; the teacher is the averaged denoiser of stage `diffusion`."""
     torch.manual_seed(0)
@@ -76,7 +82,7 @@ def train(
             real, fake = _judge(critic, clip, clip.x0), _judge(critic, clip, x0.detach())
             critic_loss = torch.relu(1.0 - real).mean() + torch.relu(1.0 + fake).mean()
             critic_optimizer.zero_grad(set_to_none=True)
-            critic_loss.backward()  # type: ignore[no-untyped-call]
+            critic_loss.backward()
             critic_optimizer.step()
             critic.requires_grad_(False)
             ramp = min(1.0, done / (0.2 * schedule.samples))

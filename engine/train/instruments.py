@@ -14,9 +14,12 @@ from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, working_size
 from engine.train.models.config import ModelConfig
 from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader
+from engine.train.models.layers import freeze_norms
 from engine.train.trainer import Schedule, Trainer, load_averaged
 from engine.types import CONTROL_NAMES
 
+NORM_SAMPLES = 10_000
+"""Batch norms gather statistics until then."""
 READER_PX = 192
 READER_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
 """The reader sees the mouth at half of 384 px: there a gap of 0.15 is two and a half pixels."""
@@ -33,7 +36,10 @@ def shaken(image: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
     A point p of the source picture lands at q with p = s R q + d.
     """
     b, device = len(image), image.device
-    r = lambda *s: torch.rand(*s, device=device)  # noqa: E731
+
+    def r(*shape: int) -> Tensor:
+        return torch.rand(*shape, device=device)
+
     scale = torch.exp((r(b) - 0.4) * 0.9)
     angle, move = (r(b) - 0.5) * 0.5, (r(b, 2) - 0.5) * 0.5
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
@@ -68,7 +74,9 @@ def train_locator(data: Path, held: Path, folder: Path, schedule: Schedule, devi
 
     trainer = Trainer(folder, {"locator": net}, schedule, device=device, on_checkpoint=evaluate)
     rng = np.random.default_rng(trainer.samples)
-    for _ in trainer:
+    for samples in trainer:
+        if samples >= NORM_SAMPLES:
+            freeze_norms(net)
         batch = _entries(pairs, 64, rng)
         image, points = shaken(batch["frame"], batch["landmarks"])
         with torch.autocast(device.type, torch.bfloat16):
@@ -77,7 +85,7 @@ def train_locator(data: Path, held: Path, folder: Path, schedule: Schedule, devi
 
 
 def reader_input(batch: dict[str, Tensor], soften: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Frame and reference at 96 px, mouth region of both at 192 px; a third softened like generated pixels are."""
+    """Frame and reference at 96 px, the mouth of both at 192 px; a third softened as if generated."""
     ref_mouth = F.avg_pool2d(READER_REGION.crop(batch["ref"])[:, :3], 2)
     mouth = F.avg_pool2d(batch["region_mouth"], 2)
     if soften:
@@ -108,7 +116,9 @@ def train_reader(data: Path, held: Path, folder: Path, schedule: Schedule, devic
 
     trainer = Trainer(folder, {"reader": net}, schedule, device=device, on_checkpoint=evaluate)
     rng = np.random.default_rng(trainer.samples)
-    for _ in trainer:
+    for samples in trainer:
+        if samples >= NORM_SAMPLES:
+            freeze_norms(net)
         batch = _entries(pairs, 48, rng)
         with torch.autocast(device.type, torch.bfloat16):
             made = net(*reader_input(batch, soften=True))
@@ -119,7 +129,7 @@ def train_reader(data: Path, held: Path, folder: Path, schedule: Schedule, devic
 def train_expression(
     data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device
 ) -> None:
-    """The latent that the (finished) encoder would give a frame, from its controls and the reference alone."""
+    """The latent that the finished encoder would give a frame, from its controls and the reference alone."""
     torch.manual_seed(0)
     autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
     load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})

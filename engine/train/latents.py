@@ -1,10 +1,11 @@
-"""Stage `encode`: rendered performances -> latents, once; the denoiser then learns without touching a picture."""
+"""Stage `encode`: rendered performances -> latents, once; the denoiser then learns without pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -20,7 +21,9 @@ from engine.types import CONTROL_NAMES
 
 
 @torch.no_grad()
-def encode(performances: Path, corpus: Path, runs: Path, out: Path, config: ModelConfig, device: torch.device) -> None:
+def encode(
+    performances: Path, corpus: Path, runs: Path, out: Path, config: ModelConfig, device: torch.device
+) -> None:
     """Writes z, ref_latent, bank, face, audio_emb and state of every run as .npy (float16, int8)."""
     autoencoder, locator = Autoencoder(config, len(CONTROL_NAMES)).to(device), FaceLocator().to(device)
     encoder = AudioEncoder(config).to(device)
@@ -30,7 +33,7 @@ def encode(performances: Path, corpus: Path, runs: Path, out: Path, config: Mode
     arrays = open_folder(performances)
     takes = takes_of(corpus)
     windows = Windows(takes, device)
-    kept: dict[str, list[np.ndarray]] = {}  # type: ignore[type-arg]
+    kept: dict[str, list[npt.NDArray[np.generic]]] = {}
 
     def keep(name: str, value: Tensor, dtype: torch.dtype = torch.float16) -> None:
         kept.setdefault(name, []).append(value.to(dtype).cpu().numpy())

@@ -26,7 +26,10 @@ def psnr_db(image: Tensor, truth: Tensor) -> Tensor:
 
 def ssim(image: Tensor, truth: Tensor, window: int = 7) -> Tensor:
     """Structural similarity with a box window (Wang et al. 2004), per picture: [B]."""
-    pool = lambda x: torch.nn.functional.avg_pool2d(x, window, 1)  # noqa: E731
+
+    def pool(x: Tensor) -> Tensor:
+        return torch.nn.functional.avg_pool2d(x, window, 1)
+
     a, b = pool(image), pool(truth)
     va, vb = pool(image * image) - a * a, pool(truth * truth) - b * b
     cov = pool(image * truth) - a * b

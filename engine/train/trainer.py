@@ -1,4 +1,4 @@
-"""What every training stage shares: resumable checkpoints, averaged weights, learning rate by samples, a log."""
+"""What the stages share: resumable checkpoints, averaged weights, learning rate by samples, a log."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,18 +79,22 @@ class Trainer:
         if (folder / "checkpoint.pt").exists():
             self._resume(torch.load(folder / "checkpoint.pt", map_location=device, weights_only=True))
 
-    def _resume(self, saved: dict[str, object]) -> None:
+    def _resume(self, saved: dict[str, Any]) -> None:
         for name, network in self.networks.items():
-            network.load_state_dict(saved["networks"][name])  # type: ignore[index]
-            self.averaged[name].load_state_dict(saved["averaged"][name])  # type: ignore[index]
-        self.optimizer.load_state_dict(saved["optimizer"])  # type: ignore[arg-type]
-        self.samples, self._steps = int(saved["samples"]), int(saved["steps"])  # type: ignore[call-overload]
+            network.load_state_dict(saved["networks"][name])
+            self.averaged[name].load_state_dict(saved["averaged"][name])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.samples, self._steps = saved["samples"], saved["steps"]
 
     def __iter__(self) -> Iterator[int]:
         """Yields the samples done so far until the schedule ends; saves on the way and at the end."""
         start = last_save = time.monotonic()
         bar = tqdm(
-            total=self.schedule.samples, initial=self.samples, unit="sample", mininterval=10.0, desc=self.folder.name
+            total=self.schedule.samples,
+            initial=self.samples,
+            unit="sample",
+            mininterval=10.0,
+            desc=self.folder.name,
         )
         while self.samples < self.schedule.samples:
             minutes = (time.monotonic() - start) / 60.0
@@ -110,7 +115,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(self.samples)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.samples += samples
@@ -123,7 +128,7 @@ class Trainer:
             self._running[key] = 0.98 * self._running.get(key, value) + 0.02 * value
 
     def save(self) -> None:
-        """Writes the checkpoint (through a temporary name, so that a kill never leaves half a file) and a log line."""
+        """Writes the checkpoint, by a temporary name (a kill never leaves half a file), and a log line."""
         temporary = self.folder / "checkpoint.tmp"
         torch.save(
             {
@@ -139,7 +144,10 @@ class Trainer:
         figures = self.on_checkpoint(self.averaged) if self.on_checkpoint else {}
         line = {"time": time.strftime("%Y-%m-%d %H:%M:%S"), "samples": self.samples}
         with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps({**line, **{k: round(v, 4) for k, v in {**self._running, **figures}.items()}}) + "\n")
+            log.write(
+                json.dumps({**line, **{k: round(v, 4) for k, v in {**self._running, **figures}.items()}})
+                + "\n"
+            )
 
 
 @torch.no_grad()
@@ -151,7 +159,7 @@ def average(target: nn.Module, source: nn.Module, decay: float) -> None:
 
 
 def load_averaged(folder: Path, networks: dict[str, nn.Module]) -> None:
-    """Loads a stage's averaged weights into networks by name; FileNotFoundError names the stage to run first."""
+    """Loads a stage's averaged weights into networks; FileNotFoundError names the stage to run first."""
     path = folder / "checkpoint.pt"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run the stage '{folder.name}' first")

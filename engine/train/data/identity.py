@@ -122,7 +122,7 @@ def sample_identity(seed: int) -> Identity:
     style = str(r.choice(STYLES))
     masculine = bool(r.random() < 0.47)
     age = float(r.beta(1.1, 2.2))
-    anime = style == "cel" and r.random() < 0.65 or style == "flat" and r.random() < 0.3
+    anime = (style == "cel" and r.random() < 0.65) or (style == "flat" and r.random() < 0.3)
     k = float(r.beta(1.0, 1.5)) * (len(_SKINS) - 1)
     skin = _mix(_SKINS[int(k)], _SKINS[min(int(k) + 1, len(_SKINS) - 1)], k % 1)
     hair = _hair_colour(r, style, age)

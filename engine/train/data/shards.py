@@ -1,4 +1,4 @@
-"""Rendered pictures on disk: what the autoencoder learns from, and the frames whose latents the denoiser learns.
+"""Rendered pictures on disk: what the autoencoder learns, and the frames whose latents the denoiser learns.
 
 Arrays are memory-mapped .npy files (no pickle). `pairs` holds, per entry, one identity, one reference
 picture and N frames of it with crops at full sharpness; `performances` holds runs of frames of whole takes.
@@ -75,11 +75,13 @@ def _frame_controls(
         return reference_for(take, rng)[0], frames
     frames = random_controls(count, rng)
     calm = rng.random(count) < 0.4
-    frames[np.ix_(calm, POSE)] *= 0.3
+    frames[np.ix_(calm, np.array(POSE))] *= 0.3
     return neutral_controls(1, rng)[0], frames
 
 
-def render_pairs(folder: Path, entries: int, frames: int, first_seed: int, takes: list[Take], device: str) -> None:
+def render_pairs(
+    folder: Path, entries: int, frames: int, first_seed: int, takes: list[Take], device: str
+) -> None:
     """Writes `entries` entries of one identity each; identities come from seeds first_seed onwards."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(first_seed)
@@ -94,7 +96,8 @@ def render_pairs(folder: Path, entries: int, frames: int, first_seed: int, takes
         for name, box in boxes.items():
             shapes[f"{kind}_{name}"] = ((entries, frames, 3, box.height, box.width), "u1")
     out = {
-        k: np.lib.format.open_memmap(folder / f"{k}.npy", "w+", np.dtype(d), s) for k, (s, d) in shapes.items()
+        k: np.lib.format.open_memmap(folder / f"{k}.npy", "w+", np.dtype(d), s)
+        for k, (s, d) in shapes.items()
     }
     points: dict[str, list[npt.NDArray[np.float32]]] = {"anchors": [], "landmarks": []}
     for start in tqdm(range(0, entries, IDENTITY_BATCH), desc="pairs", mininterval=10.0):
@@ -131,8 +134,8 @@ def render_performances(
 ) -> None:
     """Cuts takes into runs of `run_frames` frames, each with an identity and a reference of its own.
 
-    Writes frame [R, run_frames, 4, 96, 96], ref [R, 4, 384, 384], take [R], first [R] (frame index in the
-    take), controls [R, run_frames, 21], aperture [R, run_frames].
+    Writes frame [R, run_frames, 4, 96, 96], ref [R, 4, 384, 384], seed [R] (identity), take [R], first [R]
+    (frame index in the take), controls [R, run_frames, 21], aperture [R, run_frames].
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(first_seed)
@@ -147,7 +150,9 @@ def render_performances(
     memmap = np.lib.format.open_memmap
     frame = memmap(folder / "frame.npy", "w+", np.uint8, (n, run_frames, 4, w, w))
     ref = memmap(folder / "ref.npy", "w+", np.uint8, (n, 4, geo.REFERENCE_PX, geo.REFERENCE_PX))
-    controls = np.stack([takes[k].controls[first : first + run_frames] for k, first in runs]).astype(np.float32)
+    controls = np.stack([takes[k].controls[first : first + run_frames] for k, first in runs]).astype(
+        np.float32
+    )
     aperture = np.zeros((n, run_frames), np.float32)
     studio = Studio([first_seed], device=device)
     for i, (k, _) in enumerate(tqdm(runs, desc="performances", mininterval=10.0)):
@@ -161,6 +166,7 @@ def render_performances(
             part = slice(at, at + 25)
             frame[i, part] = to_bytes(studio.render(ids[part], moves[part], FULL(w)))
         aperture[i] = studio.aperture(ids, moves).cpu().numpy()
+    np.save(folder / "seed.npy", first_seed + np.arange(n) // 2)
     np.save(folder / "take.npy", np.array([k for k, _ in runs]))
     np.save(folder / "first.npy", np.array([first for _, first in runs]))
     np.save(folder / "controls.npy", controls)
@@ -168,7 +174,7 @@ def render_performances(
 
 
 def open_folder(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
-    """All arrays of a rendered folder by name, memory-mapped; FileNotFoundError names the stage to run first."""
+    """All arrays of a folder by name, memory-mapped; FileNotFoundError names the stage to run first."""
     files = sorted(folder.glob("*.npy"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no rendered frames: run the stage 'render' first")

@@ -1,4 +1,4 @@
-"""Log-mel windows -> audio tokens, one set per video frame; streaming by construction (a window is all it sees)."""
+"""Log-mel windows -> audio tokens, one set per video frame; streaming: a window is all it sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference-conditioned autoencoder: a frame becomes a small latent, and a latent plus the reference a frame.
+"""The reference-conditioned autoencoder: a frame becomes a latent, and a latent plus the reference a frame.
 
 What the reference already shows is copied by a flow (so it stays as sharp as the picture is); only the
 mouth and the eyes get new pixels, drawn by small patch heads in the coordinates of the reference picture
@@ -64,7 +64,7 @@ class ReferenceNet(nn.Module):
 
     In: premultiplied RGBA [B, 4, 384, 384]. Out: named banks; `bank` [B, 36, bank_width] are the tokens
     the denoiser's self-attention reads (LLIA's appearance ReferenceNet in small), `flow_*` feed the flow
-    head, `mouth_*` and `eyes_*` the patch heads (eyes: [2 B, ...], picture-left first, the right one mirrored).
+    head, `mouth_*` and `eyes_*` the patch heads (eyes: [2 B, ...], picture-left first, the other mirrored).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -118,7 +118,8 @@ class FlowHead(nn.Module):
         self.fine = nn.Conv2d(w48, 4, 3, 1, 1)
         for conv in (self.coarse, self.fine):
             nn.init.normal_(conv.weight, std=1e-3)
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            assert conv.bias is not None
+            nn.init.zeros_(conv.bias)
 
     def forward(self, z: Tensor, banks: Banks) -> tuple[Tensor, Tensor]:
         x12 = self.at_12(torch.cat([_up(self.latent(z)), banks["flow_12"]], dim=1))
@@ -188,7 +189,11 @@ PATCH_BOXES = {"mouth": geo.MOUTH, "eye_left": geo.EYES[0], "eye_right": geo.EYE
 
 
 def compose(
-    decoded: Banks, picture: Tensor, size_px: Tensor | int, view: geo.Box | None = None, names: tuple[str, ...] = ()
+    decoded: Banks,
+    picture: Tensor,
+    size_px: Tensor | int,
+    view: geo.Box | None = None,
+    names: tuple[str, ...] = (),
 ) -> Tensor:
     """Warps the reference and lays patches over it.
 
@@ -209,17 +214,20 @@ def compose(
         for name in names:
             frame = _lay_over(frame, decoded[name], name, geo.sample_flow(decoded["patch_flow"], grid))
         return frame
+
     # On a whole picture's regular grid sampling a flow is resizing it, which runtimes do faster.
-    resize = lambda f: F.interpolate(f, size=picture.shape[-2:], mode="bilinear", align_corners=False)  # noqa: E731
-    moved = lambda f: grid + resize(f).permute(0, 2, 3, 1)  # noqa: E731
+    def moved(flow: Tensor) -> Tensor:
+        resized = F.interpolate(flow, size=picture.shape[-2:], mode="bilinear", align_corners=False)
+        return grid + resized.permute(0, 2, 3, 1)
+
     frame, places = _warp(picture, moved(decoded["flow"])), moved(decoded["patch_flow"])
-    scale = lambda v: v * size_px // geo.REFERENCE_PX  # noqa: E731
     for name, box in PATCH_BOXES.items():
         region = box.grow(geo.REGION_MARGIN_PX)
-        rows = slice(scale(region.top), scale(region.top + region.height))
-        columns = slice(scale(region.left), scale(region.left + region.width))
+        rows, columns = region.slices(size_px)
         laid = _lay_over(frame[:, :, rows, columns], decoded[name], name, places[:, rows, columns])
-        middle = torch.cat([frame[:, :, rows, : columns.start], laid, frame[:, :, rows, columns.stop :]], dim=3)
+        middle = torch.cat(
+            [frame[:, :, rows, : columns.start], laid, frame[:, :, rows, columns.stop :]], dim=3
+        )
         frame = torch.cat([frame[:, :, : rows.start], middle, frame[:, :, rows.stop :]], dim=2)
     return frame
 
@@ -230,7 +238,9 @@ def _warp(picture: Tensor, places: Tensor) -> Tensor:
 
 def _lay_over(frame: Tensor, patch: Tensor, name: str, places: Tensor) -> Tensor:
     """Mixes a patch [B, 4, h, w] into a frame [B, C, H, W] whose pixels lie at places [B, H, W, 2]."""
-    patch = F.grid_sample(patch, geo.into_box(places, PATCH_BOXES[name]), align_corners=False, padding_mode="zeros")
+    patch = F.grid_sample(
+        patch, geo.into_box(places, PATCH_BOXES[name]), align_corners=False, padding_mode="zeros"
+    )
     rgb = frame[:, :3] + patch[:, 3:] * (patch[:, :3] - frame[:, :3])
     return torch.cat([rgb, frame[:, 3:]], dim=1)
 

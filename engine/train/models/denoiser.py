@@ -29,7 +29,8 @@ class Attention(nn.Module):
 
     def keys_values(self, context: Tensor) -> Tensor:
         """[B, L, Dc] -> [2, B, heads, L, D / heads]."""
-        return self.to_kv(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        both: Tensor = self.to_kv(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return both
 
     def forward(self, x: Tensor, keys_values: Tensor) -> Tensor:
         q = self.to_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -56,27 +57,30 @@ class Block(nn.Module):
         nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, cond: Tensor, audio_emb: Tensor, bank: Tensor, bias: Tensor) -> Tensor:
-        """cond [B, T, D], audio_emb [B, F, K, Da], bank [B, L, Db], bias [T, N, D] temporal positions."""
+        """Cond [B, T, D], audio_emb [B, F, K, Da], bank [B, L, Db], bias [T, N, D] temporal positions."""
         b, t, n, d = x.shape
         f = audio_emb.shape[1]
         shifts = self.modulation(cond)[:, :, None].chunk(8, dim=-1)
-        mod = lambda i: self.norms[i](x) * (1.0 + shifts[2 * i]) + shifts[2 * i + 1]  # noqa: E731
 
-        y = mod(0).reshape(b * t, n, d)
+        def mod(i: int, x: Tensor) -> Tensor:
+            scaled: Tensor = self.norms[i](x) * (1.0 + shifts[2 * i]) + shifts[2 * i + 1]
+            return scaled
+
+        y = mod(0, x).reshape(b * t, n, d)
         heads = self.spatial.heads
         bank_kv = self.to_bank(bank).unflatten(-1, (2, heads, -1)).permute(2, 0, 3, 1, 4)
         bank_kv = bank_kv[:, :, None].expand(-1, -1, t, -1, -1, -1).flatten(1, 2)
         x = x + self.spatial(y, torch.cat([self.spatial.keys_values(y), bank_kv], dim=3)).view(b, t, n, d)
 
         # Motion frames have no audio of their own: only the clip's frames listen.
-        y = mod(1)[:, t - f :].reshape(b * f, n, d)
+        y = mod(1, x)[:, t - f :].reshape(b * f, n, d)
         heard = self.audio(y, self.audio.keys_values(audio_emb.flatten(0, 1))).view(b, f, n, d)
         x = x + torch.cat([torch.zeros_like(x[:, : t - f]), heard], dim=1)
 
-        y = (mod(2) + bias).transpose(1, 2).reshape(b * n, t, d)
+        y = (mod(2, x) + bias).transpose(1, 2).reshape(b * n, t, d)
         moved = self.motion(y, self.motion.keys_values(y)).view(b, n, t, d).transpose(1, 2)
         x = x + moved
-        out: Tensor = x + self.mlp(mod(3))
+        out: Tensor = x + self.mlp(mod(3, x))
         return out
 
 
@@ -107,6 +111,7 @@ class Denoiser(nn.Module):
         self.out = nn.Linear(d, c)
         nn.init.zeros_(self.out.weight)
         self.register_buffer("frequencies", torch.exp(torch.linspace(0.0, 5.0, 16)))
+        self.frequencies: Tensor
 
     def forward(
         self,
@@ -134,7 +139,7 @@ class Denoiser(nn.Module):
         bias = self.time_position[:t]
         for block in self.blocks:
             y = block(y, cond, audio_emb, bank, bias)
-        out = self.out(self.out_norm(y[:, m:])).transpose(2, 3).reshape(b, f, c, h, w)
+        out: Tensor = self.out(self.out_norm(y[:, m:])).transpose(2, 3).reshape(b, f, c, h, w)
         # At little noise x is already close to x0: the skip leaves the network the rest.
         skip = torch.cos(timestep * (math.pi / 2)).view(-1, 1, 1, 1, 1)
         return out + skip * x

@@ -7,6 +7,7 @@ crops have the same place in every picture because pictures are aligned when the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,14 @@ class Box:
     def crop(self, picture: Tensor) -> Tensor:
         """Cuts the box out of [..., 384, 384]."""
         return picture[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def slices(self, size_px: Tensor | int) -> tuple[slice, slice]:
+        """Rows and columns of the box in a picture of size_px (a tensor while a graph is traced)."""
+        top, bottom, left, right = (
+            v * size_px // REFERENCE_PX
+            for v in (self.top, self.top + self.height, self.left, self.left + self.width)
+        )
+        return slice(top, bottom), slice(left, right)
 
     def grow(self, margin_px: int) -> Box:
         """The box with a margin on every side; it must stay inside the picture."""
@@ -52,23 +61,23 @@ def pixel_grid(size_px: Tensor | int, box: Box | None, device: torch.device) -> 
     Args:
         size_px: side of the square picture.
         box: in 384 px pixels; scaled to size_px and rounded down.
+        device: where the grid is made.
 
     Returns:
         float32 [1, H, W, 2] (x, y).
     """
-    scale = lambda v: v * size_px // REFERENCE_PX  # noqa: E731
-    axis = (torch.arange(size_px, dtype=torch.float32, device=device) + 0.5) / size_px * 2.0 - 1.0
+    # While a graph is traced the size is a tensor and must stay one: a number would be frozen into it.
+    axis = (torch.arange(cast(int, size_px), dtype=torch.float32, device=device) + 0.5) / size_px * 2.0 - 1.0
     xs, ys = axis, axis
     if box is not None:
-        xs = axis[scale(box.left) : scale(box.left + box.width)]
-        ys = axis[scale(box.top) : scale(box.top + box.height)]
-    return torch.stack(
-        [xs[None, :].expand(ys.shape[0], -1), ys[:, None].expand(-1, xs.shape[0])], dim=-1
-    )[None]
+        rows, columns = box.slices(size_px)
+        xs, ys = axis[columns], axis[rows]
+    grid = torch.stack([xs[None, :].expand(ys.shape[0], -1), ys[:, None].expand(-1, xs.shape[0])], dim=-1)
+    return grid[None]
 
 
 def sample_flow(flow: Tensor, grid: Tensor) -> Tensor:
-    """Flow at the grid's points: [B, 2, h, w] and [1 or B, H, W, 2] -> [B, H, W, 2], offsets added to the grid."""
+    """Flow [B, 2, h, w] at the points of a grid [1 or B, H, W, 2], added to them: [B, H, W, 2]."""
     grid = grid.expand(flow.shape[0], -1, -1, -1)
     offset = F.grid_sample(flow, grid, align_corners=False, padding_mode="border")
     return grid + offset.permute(0, 2, 3, 1)

@@ -1,0 +1,59 @@
+"""`python -m engine.export`: checkpoints under runs/ -> a pack that the runtime loads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from engine.export.avatars import draw_avatars
+from engine.export.pack import Networks, export_fp32, graph_specs, quantize, write_manifest
+from engine.export.parity import differences
+from engine.train.models.config import PRESETS
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m engine.export", description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--out", type=Path, default=Path("engine/models/nano"))
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="nano")
+    parser.add_argument("--pack-version", default="0.1.0")
+    parser.add_argument(
+        "--denoiser", choices=("diffusion", "distill"), default="distill", help="which stage's weights"
+    )
+    parser.add_argument("--avatar", default="amber", help="default avatar")
+    parser.add_argument("--pairs", default="pairs", help="rendered pairs to calibrate INT8 with")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Exports, quantizes, writes the manifest and `parity.json` beside the fp32 graphs."""
+    args = _arguments()
+    torch.manual_seed(0)
+    try:
+        nets = Networks(args.runs, PRESETS[args.preset], args.denoiser)
+    except FileNotFoundError as error:
+        print(f"engine.export: {error}", file=sys.stderr)
+        return 2
+    fp32: Path = args.runs / "fp32"
+    export_fp32(nets, fp32)
+    precision = quantize(fp32, args.out, args.runs / args.pairs)
+    draw_avatars(args.out / "avatars")
+    write_manifest(args.out, PRESETS[args.preset], args.preset, args.pack_version, precision, args.avatar)
+    parity = {}
+    for name, spec in graph_specs(nets).items():
+        parity[name] = {
+            "fp32": differences(spec, fp32 / f"{name}.onnx"),
+            precision[name]: differences(spec, args.out / f"{name}.onnx"),
+        }
+    (args.runs / "parity.json").write_text(json.dumps(parity, indent=1) + "\n")
+    size_mb = sum(f.stat().st_size for f in args.out.rglob("*") if f.is_file()) / 1e6
+    print(f"{args.out}: {size_mb:.1f} MB; parity in {args.runs / 'parity.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
