@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
+from engine.errors import EngineError
 from engine.export.avatars import draw_avatars
 from engine.export.pack import Networks, export_fp32, graph_specs, quantize, write_manifest
 from engine.export.parity import differences
 from engine.train.models.config import PRESETS
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.export", description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path, default=Path("engine/models/nano"))
@@ -26,18 +27,23 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--avatar", default="amber", help="default avatar")
     parser.add_argument("--pairs", default="pairs", help="rendered pairs to calibrate INT8 with")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> int:
-    """Exports, quantizes, writes the manifest and `parity.json` beside the fp32 graphs."""
-    args = _arguments()
+def main(arguments: list[str] | None = None) -> int:
+    """Exports, quantizes, writes the manifest and `parity.json`; 2 and one line when something is missing."""
+    args = _arguments(arguments)
     torch.manual_seed(0)
     try:
-        nets = Networks(args.runs, PRESETS[args.preset], args.denoiser)
-    except FileNotFoundError as error:
+        _export(args)
+    except (FileNotFoundError, EngineError) as error:
         print(f"engine.export: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _export(args: argparse.Namespace) -> None:
+    nets = Networks(args.runs, PRESETS[args.preset], args.denoiser)
     fp32: Path = args.runs / "fp32"
     export_fp32(nets, fp32)
     precision = quantize(fp32, args.out, args.runs / args.pairs)
@@ -52,7 +58,6 @@ def main() -> int:
     (args.runs / "parity.json").write_text(json.dumps(parity, indent=1) + "\n")
     size_mb = sum(f.stat().st_size for f in args.out.rglob("*") if f.is_file()) / 1e6
     print(f"{args.out}: {size_mb:.1f} MB; parity in {args.runs / 'parity.json'}")
-    return 0
 
 
 if __name__ == "__main__":

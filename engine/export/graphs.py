@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from engine.train.instruments import READER_PX, READER_REGION
 from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
-from engine.train.models.denoiser import Denoiser
+from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader, face_mask
 
 OPSET = 17
@@ -25,14 +26,18 @@ BANKS = ("bank", "ref_latent", "face", *DECODER_BANKS)
 class ReferenceGraph(nn.Module):
     """ref_image [1, 4, 384, 384] premultiplied -> all banks, in the order of BANKS."""
 
-    def __init__(self, autoencoder: Autoencoder, locator: FaceLocator, config: ModelConfig) -> None:
+    def __init__(
+        self, autoencoder: Autoencoder, appearance: AppearanceNet, locator: FaceLocator, config: ModelConfig
+    ) -> None:
         super().__init__()
-        self.encoder, self.reference, self.locator = autoencoder.encoder, autoencoder.reference, locator
+        self.encoder, self.reference = autoencoder.encoder, autoencoder.reference
+        self.appearance, self.locator = appearance, locator
         self.grid = (config.latent[1], config.latent[2])
 
     def forward(self, ref_image: Tensor) -> tuple[Tensor, ...]:
         small = working_size(ref_image)
         banks = self.reference(ref_image)
+        banks["bank"] = self.appearance(small)
         banks["ref_latent"] = self.encoder(small, small)
         banks["face"] = face_mask(self.locator(small), self.grid)
         return tuple(banks[name] for name in BANKS)
@@ -81,14 +86,14 @@ class DenoiserGraph(nn.Module):
 
 
 class ExpressionGraph(nn.Module):
-    """controls [1, 21], bank, ref_latent -> latents [1, 16, 4, 4]."""
+    """controls [1, 21], ref_latent -> latents [1, 16, 4, 4]."""
 
     def __init__(self, expression: ExpressionEditor) -> None:
         super().__init__()
         self.expression = expression
 
-    def forward(self, controls: Tensor, bank: Tensor, ref_latent: Tensor) -> Tensor:
-        latents: Tensor = self.expression(controls, {"bank": bank, "ref_latent": ref_latent})
+    def forward(self, controls: Tensor, ref_latent: Tensor) -> Tensor:
+        latents: Tensor = self.expression(controls, ref_latent)
         return latents
 
 
@@ -125,13 +130,16 @@ class GraphSpec:
 
 def export_onnx(spec: GraphSpec, path: Path) -> None:
     """Writes one fp32 graph; batch norms are folded into the convolutions."""
-    torch.onnx.export(
-        spec.module.eval(),
-        tuple(spec.inputs.values()),
-        str(path),
-        input_names=list(spec.inputs),
-        output_names=list(spec.outputs),
-        dynamic_axes={k: dict(v) for k, v in spec.dynamic.items()},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The tracing exporter is deprecated, and warns of every shape that it makes a constant; parity is tested.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            spec.module.eval(),
+            tuple(spec.inputs.values()),
+            str(path),
+            input_names=list(spec.inputs),
+            output_names=list(spec.outputs),
+            dynamic_axes={k: dict(v) for k, v in spec.dynamic.items()},
+            opset_version=OPSET,
+            dynamo=False,
+        )

@@ -15,6 +15,7 @@ import onnxruntime as ort
 import torch
 
 from engine import features
+from engine.errors import EngineError
 from engine.export.graphs import (
     BANKS,
     DECODER_BANKS,
@@ -33,7 +34,7 @@ from engine.train.models import geometry as geo
 from engine.train.models.audio_encoder import AudioEncoder
 from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import ModelConfig
-from engine.train.models.denoiser import Denoiser
+from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader
 from engine.train.trainer import load_averaged
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
@@ -52,11 +53,13 @@ class Networks:
         self.config = config
         self.autoencoder, self.locator = Autoencoder(config, count), FaceLocator()
         self.audio_encoder, self.denoiser = AudioEncoder(config), Denoiser(config)
+        self.appearance = AppearanceNet(config)
         self.expression, self.reader = ExpressionEditor(config, count), Reader(count)
         for stage, name, network in (
             ("autoencoder", "autoencoder", self.autoencoder),
             ("locator", "locator", self.locator),
             ("audio", "audio_encoder", self.audio_encoder),
+            ("diffusion", "appearance", self.appearance),
             (denoiser_stage, "denoiser", self.denoiser),
             ("expression", "expression", self.expression),
             ("reader", "reader", self.reader),
@@ -69,7 +72,7 @@ def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
     """Every graph of the pack with example inputs; clips have 3 frames, so that no axis looks constant."""
     config, frames = nets.config, 3
     image = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
-    reference = ReferenceGraph(nets.autoencoder, nets.locator, config).eval()
+    reference = ReferenceGraph(nets.autoencoder, nets.appearance, nets.locator, config).eval()
     banks = dict(zip(BANKS, reference(image), strict=True))
     windows = torch.randn(frames, features.WINDOW_FRAMES, features.MEL_BINS)
     clip = torch.randn(1, frames, *config.latent)
@@ -108,11 +111,7 @@ def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
         ),
         "expression": GraphSpec(
             ExpressionGraph(nets.expression),
-            {
-                "controls": torch.rand(1, len(CONTROL_NAMES)),
-                "bank": banks["bank"],
-                "ref_latent": banks["ref_latent"],
-            },
+            {"controls": torch.rand(1, len(CONTROL_NAMES)), "ref_latent": banks["ref_latent"]},
             ["latents"],
             {},
         ),
@@ -147,7 +146,7 @@ def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
         picture = refs[entry : entry + 1].astype(np.float32) / 255.0
         banks = dict(zip(BANKS, reference.run(None, {"ref_image": picture}), strict=True))
         wanted = controls[entry, 1 + entry % (controls.shape[1] - 1)][None]
-        shown = {"controls": wanted, "bank": banks["bank"], "ref_latent": banks["ref_latent"]}
+        shown = {"controls": wanted, "ref_latent": banks["ref_latent"]}
         latents = expression.run(None, shown)[0]
         feeds.append({"latents": latents, "ref_picture": picture, **{k: banks[k] for k in DECODER_BANKS}})
     return feeds
@@ -184,6 +183,14 @@ def _flow_outputs(decoder: Path) -> tuple[str, ...]:
     )
 
 
+def _source_commit() -> str:
+    """The commit of the code that exports; "" where it is no git checkout."""
+    if (git := shutil.which("git")) is None:
+        return ""
+    command = [git, "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -210,9 +217,12 @@ def write_manifest(
     """Writes `manifest.json` for the graphs and avatars in the folder; figures there are kept."""
     path = folder / "manifest.json"
     figures = json.loads(path.read_text())["figures"] if path.exists() else {}
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+    avatars = {
+        f.stem: {"file": f"avatars/{f.name}", "sha256": _sha256(f)}
+        for f in sorted((folder / "avatars").glob("*.png"))
+    }
+    if default_avatar not in avatars:
+        raise EngineError(f"--avatar {default_avatar}: the pack has {', '.join(avatars)}")
     graphs = {}
     for name, kind in precision.items():
         model = onnx.load(str(folder / f"{name}.onnx")).graph
@@ -229,7 +239,7 @@ def write_manifest(
         "preset": preset,
         "version": version,
         "licence": "Apache-2.0",
-        "source_commit": commit,
+        "source_commit": _source_commit(),
         "fps": FPS,
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "audio": {
@@ -248,10 +258,7 @@ def write_manifest(
         "controls": list(CONTROL_NAMES),
         "framing": FRAMING,
         "graphs": graphs,
-        "avatars": {
-            f.stem: {"file": f"avatars/{f.name}", "sha256": _sha256(f)}
-            for f in sorted((folder / "avatars").glob("*.png"))
-        },
+        "avatars": avatars,
         "default_avatar": default_avatar,
         "figures": figures,
     }

@@ -9,18 +9,20 @@ from pathlib import Path
 
 import torch
 
-from engine.train import audio, autoencoder, diffusion, distill, evaluate, instruments, latents
+from engine.errors import EngineError
+from engine.train import audio, autoencoder, diffusion, distill, encoder, evaluate, instruments, latents
 from engine.train.data import shards
 from engine.train.models.config import PRESETS
 from engine.train.trainer import Schedule
 
 STAGES = (
-    "render", "audio", "locator", "autoencoder", "reader", "expression", "encode", "diffusion", "distill",
+    "render", "audio", "locator", "encoder", "autoencoder", "reader", "expression", "encode", "diffusion", "distill",
     "evaluate",
 )  # fmt: skip
 DEFAULTS = {
     "audio": Schedule(samples=3_000_000, learning_rate=1.5e-3, warmup_samples=20_000),
     "locator": Schedule(samples=400_000, learning_rate=1.5e-3),
+    "encoder": Schedule(samples=300_000, learning_rate=2e-3, warmup_samples=4000),
     "autoencoder": Schedule(samples=1_500_000, learning_rate=1.5e-3, warmup_samples=4000),
     "reader": Schedule(samples=400_000, learning_rate=1.5e-3),
     "expression": Schedule(samples=150_000, learning_rate=1e-3),
@@ -30,7 +32,7 @@ DEFAULTS = {
 """Lengths for a good model (12-24 hours of two CPU cores in all); --samples and --minutes shorten them."""
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.train", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of data and checkpoints")
@@ -43,7 +45,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--entries", type=int, default=1600, help="render: identities")
     parser.add_argument("--frames", type=int, default=12, help="render: frames per identity")
     parser.add_argument("--seed", type=int, default=0, help="render: seed of the first identity")
-    parser.add_argument("--performances", type=int, default=1000, help="render: runs of 100 frames")
+    parser.add_argument("--performances", type=int, default=1000, help="render: runs of frames")
+    parser.add_argument("--run-frames", type=int, help="render: frames of a run (100; held-out ones 300)")
     parser.add_argument(
         "--what", choices=("pairs", "performances"), default="pairs", help="render: which set"
     )
@@ -52,7 +55,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--no-discriminator", action="store_true", help="distill: without the discriminator")
     parser.add_argument("--limit", type=int, default=8, help="evaluate: held-out runs of 12 s to measure")
-    return parser.parse_args()
+    options = parser.parse_args(arguments)
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error(f"--device {options.device}: this PyTorch sees no such card; use --device cpu")
+    return options
 
 
 def _schedule(args: argparse.Namespace) -> Schedule:
@@ -74,13 +80,13 @@ def _render(args: argparse.Namespace) -> None:
         folder = runs / (f"pairs{suffix}" if args.held else args.pairs)
         shards.render_pairs(folder, args.entries, args.frames, seed, takes, args.device)
     else:
-        folder, length = runs / f"performances{suffix}", 300 if args.held else 100
+        folder, length = runs / f"performances{suffix}", args.run_frames or (300 if args.held else 100)
         shards.render_performances(folder, takes, length, 50_000 + seed, args.device, args.performances)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Runs one stage; 0 when it is done, 2 with one line on what is missing."""
-    args = _arguments()
+    args = _arguments(arguments)
     torch.set_num_threads(args.threads or os.cpu_count() or 1)
     runs, config, device = args.runs, PRESETS[args.preset], torch.device(args.device)
     folder, pairs, held = runs / args.stage, runs / args.pairs, runs / "pairs_held"
@@ -92,6 +98,8 @@ def main() -> int:
                 audio.train(runs / "corpus", runs / "corpus_held", folder, config, _schedule(args), device)
             case "locator":
                 instruments.train_locator(pairs, held, folder, _schedule(args), device)
+            case "encoder":
+                encoder.train(pairs, held, folder, config, _schedule(args), device)
             case "autoencoder":
                 autoencoder.train(pairs, held, folder, config, _schedule(args), device, entries=6)
             case "reader":
@@ -109,9 +117,14 @@ def main() -> int:
                 distill.train(runs / "latents", runs, folder, config, _schedule(args), device, adversarial)
             case "evaluate":
                 evaluate.evaluate(runs, config, runs / "figures.json", limit=args.limit)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, EngineError) as error:
         print(f"engine.train {args.stage}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(
+            f"\nengine.train {args.stage}: stopped; run it again to go on from its last save", file=sys.stderr
+        )
+        return 130
     return 0
 
 

@@ -110,6 +110,8 @@ def train(
         on_checkpoint=lambda nets: evaluate(nets, test),
     )
     batch = 256
+    # A resumed run draws other windows than the run before it did.
+    torch.manual_seed(trainer.samples)
     for samples in trainer:
         if samples >= NORM_SAMPLES:
             freeze_norms(encoder)

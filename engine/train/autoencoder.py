@@ -1,4 +1,4 @@
-"""Stage `autoencoder`: frame encoder, reference network and decoder, from rendered pairs.
+"""Stage `autoencoder`: reference network and decoder, from rendered pairs and the finished encoder's latents.
 
 The studio gives for nothing what a film cannot: the same face with the reference's pose (so patches are
 learned in place and at full sharpness), and points that ride on the head (so the flow is told where to go).
@@ -22,7 +22,7 @@ from engine.train.models.autoencoder import Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
 from engine.train.models.layers import freeze_norms
 from engine.train.sheets import save_sheet
-from engine.train.trainer import Schedule, Trainer
+from engine.train.trainer import Schedule, Trainer, load_averaged
 from engine.types import CONTROL_NAMES
 
 LATENT_NOISE = 0.1
@@ -57,13 +57,21 @@ class Pairs:
     Args:
         folder: rendered pairs.
         device: where batches go.
-        names: the arrays to read; all of them when none is named.
+        names: the arrays to read; all of them when none is named. "ref_small" is the reference at 96 px.
     """
 
     def __init__(self, folder: Path, device: torch.device, *names: str) -> None:
         self.arrays, self.device = open_folder(folder), device
         self.names = names or tuple(self.arrays)
         self.entries, self.frames = self.arrays["frame"].shape[:2]
+        self.small = self._small() if "ref_small" in self.names else None
+
+    def _small(self) -> Tensor:
+        """All references at 96 px, uint8: shrinking them anew for each batch costs more than a small network."""
+        parts = [
+            torch.from_numpy(np.array(r)).float() for r in np.array_split(self.arrays["ref"], self.entries)
+        ]
+        return torch.cat([working_size(p).round().byte() for p in parts])
 
     def batch(self, entries: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]) -> Batch:
         """Entries [E] and frames [E, N] -> reference [E, 4, 384, 384] and per-frame tensors [E * N, ...]."""
@@ -73,6 +81,8 @@ class Pairs:
             return (values.float() / 255.0 if values.dtype == torch.uint8 else values).flatten(0, 1)
 
         batch = {k: pick(k) for k in self.names if k.startswith(("frame", "crop", "region"))}
+        if self.small is not None:
+            batch["ref_small"] = self.small[torch.from_numpy(entries)].to(self.device).float() / 255.0
         if "ref" in self.names:
             batch["ref"] = (
                 torch.from_numpy(np.array(self.arrays["ref"][entries])).to(self.device).float() / 255.0
@@ -117,12 +127,6 @@ def anchor_loss(flow: Tensor, anchors: Tensor, still: Tensor) -> Tensor:
     return ((at + offset)[:, 0] - still).abs().mean()
 
 
-def unit_variance_loss(z: Tensor) -> Tensor:
-    """Keeps latents [B, C, h, w] at mean 0 and variance 1 per channel, for the diffusion to come."""
-    per_channel = z.transpose(0, 1).flatten(1)
-    return per_channel.mean(1).pow(2).mean() + (per_channel.var(1) - 1.0).pow(2).mean()
-
-
 def shrunk(decoded: dict[str, Tensor], small: Tensor) -> Tensor:
     """The composed frame at 96 px, patches averaged down to that size: [B, 4, 96, 96]."""
     pooled = {
@@ -161,20 +165,15 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         banks = repeat(net.reference(batch["ref"]), times)
         noisy = z + LATENT_NOISE * torch.randn_like(z)
         decoded = net.decoder(noisy, banks)
-        controls = net.controls(noisy)
     decoded = {k: v.float() for k, v in decoded.items()}
     ref = batch["ref"].repeat_interleave(times, 0)
     still = batch["anchors_ref"].repeat_interleave(times, 0)
     out = {
         "whole": 2.0 * picture_loss(shrunk(decoded, small), batch["frame"]),
-        "controls": 1.0 * (controls.float() - batch["controls"]).pow(2).mean(),
-        "unit": 0.02 * unit_variance_loss(z.float()),
-        "anchors": 6.0
-        * sum(
-            anchor_loss(decoded[flow], batch["anchors"][:, points], still[:, points])
-            for flow, points in (("patch_flow", PATCH_ANCHORS), ("flow", PICTURE_ANCHORS))
-        ),
     }
+    for flow, points in (("patch_flow", PATCH_ANCHORS), ("flow", PICTURE_ANCHORS)):
+        distance = anchor_loss(decoded[flow], batch["anchors"][:, points], still[:, points])
+        out[f"anchors_{flow}"] = 6.0 * distance
     for name, box in CROPS.items():
         truth, crop = batch[f"crop_{name}"], box.crop(ref)[:, :3]
         weight = 1.5 if name == "mouth" else 1.0
@@ -237,6 +236,7 @@ def train(
     """Runs the stage; `data` and `held` are folders of rendered pairs."""
     torch.manual_seed(0)
     net = Autoencoder(config, len(CONTROL_NAMES)).to(device)
+    load_averaged(folder.parent / "encoder", {"encoder": net.encoder, "controls": net.controls})
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
     pairs, test = Pairs(data, device), Pairs(held, device)
     trainer = Trainer(
@@ -248,6 +248,7 @@ def train(
     )
     rng = np.random.default_rng(trainer.samples)
     for samples in trainer:
+        net.encoder.eval()
         if samples >= NORM_SAMPLES:
             freeze_norms(net)
         trainer.step(losses(net, pairs.draw(entries, rng)), entries * FRAMES_PER_ENTRY)

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from engine.train.data.shards import open_folder
 from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import ModelConfig
-from engine.train.models.denoiser import Denoiser
+from engine.train.models.denoiser import AppearanceNet, Denoiser
+from engine.train.models.layers import freeze_norms
 from engine.train.trainer import Schedule, Trainer, load_averaged
 from engine.types import CONTROL_NAMES
 
@@ -28,6 +29,10 @@ MAX_MOTION_NOISE = 0.15
 START_SHARE = 0.1
 """Share of clips near the start of a stream: what lies before it is the reference's own latent."""
 FRAMES_PER_BATCH = 96
+NORM_SAMPLES = 10_000
+"""Batch norms of the appearance net gather statistics until then."""
+NORM_SAMPLES = 10_000
+"""Batch norms of the appearance net gather statistics until then."""
 FIXED_SHARE = 0.3
 """Share of the schedule with the longest clip length only (LLIA: fixed early, then dynamic)."""
 PROBE_WEIGHTS = {
@@ -55,13 +60,13 @@ class Clip:
     audio_emb: Tensor
     state: Tensor
     motion_frames: Tensor
-    bank: Tensor
+    picture: Tensor
     ref_latent: Tensor
     face: Tensor
 
-    def cond(self) -> tuple[Tensor, ...]:
-        """The denoiser's arguments after x and timestep."""
-        return (self.audio_emb, self.state, self.motion_frames, self.bank, self.ref_latent, self.face)
+    def cond(self, bank: Tensor) -> tuple[Tensor, ...]:
+        """The denoiser's arguments after x and timestep; `bank` is the appearance of `picture`."""
+        return (self.audio_emb, self.state, self.motion_frames, bank, self.ref_latent, self.face)
 
 
 class LatentRuns:
@@ -89,7 +94,7 @@ class LatentRuns:
             audio_emb=to(a["audio_emb"][pick, index]),
             state=a["state"][pick, index].to(self.device).long(),
             motion_frames=motion,
-            bank=to(a["bank"][runs]),
+            picture=to(a["picture"][runs]) / 255.0,
             ref_latent=to(a["ref_latent"][runs]),
             face=to(a["face"][runs]),
         )
@@ -153,11 +158,13 @@ def train(
     load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
     score = ClipLosses(autoencoder).to(device)
     clips = LatentRuns(data, config, device)
-    net = Denoiser(config).to(device)
-    trainer = Trainer(folder, {"denoiser": net}, schedule, device=device)
+    net, appearance = Denoiser(config).to(device), AppearanceNet(config).to(device)
+    trainer = Trainer(folder, {"denoiser": net, "appearance": appearance}, schedule, device=device)
     rng = np.random.default_rng(trainer.samples)
     torch.manual_seed(trainer.samples)
     for done in trainer:
+        if done >= NORM_SAMPLES:
+            freeze_norms(appearance)
         length = clip_length(config, done / schedule.samples, rng)
         batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames))
         clip = clips.draw(batch, length)
@@ -165,5 +172,5 @@ def train(
         t = (1.0 - torch.rand(batch, device=device) ** 1.5).clamp(0.02, 1.0)
         x = alpha(t) * clip.x0 + sigma(t) * torch.randn_like(clip.x0)
         with torch.autocast(device.type, torch.bfloat16):
-            x0 = net(x, t, *clip.cond())
+            x0 = net(x, t, *clip.cond(appearance(clip.picture)))
         trainer.step(score(x0.float(), clip.x0, clip.last), batch)

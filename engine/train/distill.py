@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.train.diffusion import FRAMES_PER_BATCH, Clip, ClipLosses, LatentRuns, alpha, clip_length, sigma
 from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import ModelConfig
-from engine.train.models.denoiser import Denoiser, LatentDiscriminator
+from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator
 from engine.train.trainer import Schedule, Trainer, load_averaged
 from engine.types import CONTROL_NAMES
 
@@ -51,13 +51,20 @@ def train(
     autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
     teacher, student = Denoiser(config).to(device), Denoiser(config).to(device)
     load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
-    load_averaged(runs / "diffusion", {"denoiser": teacher})
+    appearance = AppearanceNet(config).to(device)
+    load_averaged(runs / "diffusion", {"denoiser": teacher, "appearance": appearance})
     student.load_state_dict(teacher.state_dict())
     critic = LatentDiscriminator(config).to(device)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), 3e-4, betas=(0.5, 0.98))
     score = ClipLosses(autoencoder).to(device)
     clips = LatentRuns(data, config, device)
-    trainer = Trainer(folder, {"denoiser": student}, schedule, device=device)
+    trainer = Trainer(
+        folder,
+        {"denoiser": student},
+        schedule,
+        device=device,
+        companions={"critic": critic, "critic_optimizer": critic_optimizer},
+    )
     target = trainer.averaged["denoiser"]
     rng = np.random.default_rng(trainer.samples)
     torch.manual_seed(trainer.samples)
@@ -70,12 +77,13 @@ def train(
         x = alpha(t) * clip.x0 + sigma(t) * torch.randn_like(clip.x0)
         with torch.autocast(device.type, torch.bfloat16):
             with torch.no_grad():
-                x0_teacher = teacher(x, t, *clip.cond()).float()
+                bank = appearance(clip.picture)
+                x0_teacher = teacher(x, t, *clip.cond(bank)).float()
                 noise = (x - alpha(t) * x0_teacher) / sigma(t)
                 earlier = alpha(u) * x0_teacher + sigma(u) * noise
-                wanted = target(earlier, u, *clip.cond()).float()
+                wanted = target(earlier, u, *clip.cond(bank)).float()
                 wanted = torch.where((step == 1).view(-1, 1, 1, 1, 1), x0_teacher, wanted)
-            x0 = student(x, t, *clip.cond()).float()
+            x0 = student(x, t, *clip.cond(bank)).float()
         losses = score(x0, wanted, clip.last)
         if adversarial:
             critic.requires_grad_(True)

@@ -7,6 +7,7 @@ the rest is generated from sound, streamed in clips as the runtime does, and mea
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from engine.train.losses import psnr_db, ssim
 from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
-from engine.train.models.denoiser import Denoiser
+from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import Reader
 from engine.train.trainer import load_averaged
 from engine.types import CONTROL_NAMES, AvatarState
@@ -59,12 +60,15 @@ def few_steps(steps: int) -> Sampler:
 
 
 @torch.no_grad()
-def stream(net: Denoiser, data: LatentRuns, run: int, sampler: Sampler, seed: int = 0) -> Tensor:
+def stream(
+    net: Denoiser, appearance: AppearanceNet, data: LatentRuns, run: int, sampler: Sampler, seed: int = 0
+) -> Tensor:
     """Generates a whole run clip by clip from its sound: [n, C, h, w]."""
     config = net.config
     generator = torch.Generator().manual_seed(seed)
     which = torch.tensor([run])
     start = data.clips(which, torch.tensor([0]), 1)
+    bank = appearance(start.picture)
     made: list[Tensor] = []
     lengths = list(config.clip_lengths)
     first = 0
@@ -77,7 +81,7 @@ def stream(net: Denoiser, data: LatentRuns, run: int, sampler: Sampler, seed: in
         past = [done[first - lag] if first >= lag else start.ref_latent[0] for lag in config.motion_lags]
         clip.motion_frames = torch.stack(past)[None]
 
-        def denoiser(x: Tensor, t: float, cond: tuple[Tensor, ...] = clip.cond()) -> Tensor:
+        def denoiser(x: Tensor, t: float, cond: tuple[Tensor, ...] = clip.cond(bank)) -> Tensor:
             x0: Tensor = net(x, torch.tensor([t]), *cond)
             return x0
 
@@ -178,11 +182,17 @@ def motion_figures(made: Tensor, truth: Tensor, aperture: Tensor, state: Tensor)
     return out
 
 
-def evaluate(runs: Path, config: ModelConfig, out: Path, limit: int) -> dict[str, dict[str, float]]:
+def mean_of_finite(values: list[float]) -> float | None:
+    """Mean over the runs that have the figure (one without speech has no lips to compare), None without any."""
+    finite = [v for v in values if math.isfinite(v)]
+    return round(float(np.mean(finite)), 4) if finite else None
+
+
+def evaluate(runs: Path, config: ModelConfig, out: Path, limit: int) -> dict[str, dict[str, float | None]]:
     """All figures; written to `out` as JSON. `limit` caps the number of held-out runs."""
     bench = Bench(runs, config)
-    teacher, student = Denoiser(config), Denoiser(config)
-    load_averaged(runs / "diffusion", {"denoiser": teacher})
+    teacher, student, appearance = Denoiser(config), Denoiser(config), AppearanceNet(config)
+    load_averaged(runs / "diffusion", {"denoiser": teacher, "appearance": appearance})
     ways: dict[str, tuple[Denoiser, Sampler]] = {f"teacher_{n}": (teacher, ddim(n)) for n in (25, 2)}
     if (runs / "distill" / "checkpoint.pt").exists():
         load_averaged(runs / "distill", {"denoiser": student})
@@ -208,7 +218,7 @@ def evaluate(runs: Path, config: ModelConfig, out: Path, limit: int) -> dict[str
             }
         )
         for name, (net, sampler) in ways.items():
-            frames = bench.decode(run, stream(net, bench.latents, run, sampler))
+            frames = bench.decode(run, stream(net, appearance, bench.latents, run, sampler))
             figures = {
                 **picture_figures(frames[index], truth),
                 **motion_figures(bench.read(run, frames), seen, aperture, state),
@@ -216,8 +226,7 @@ def evaluate(runs: Path, config: ModelConfig, out: Path, limit: int) -> dict[str
             collected.setdefault(name, []).append(figures)
         print(f"evaluate: run {run + 1} of {min(limit, bench.latents.runs)}", flush=True)
     mean = {
-        way: {k: round(float(np.mean([row[k] for row in rows])), 4) for k in rows[0]}
-        for way, rows in collected.items()
+        way: {k: mean_of_finite([row[k] for row in rows]) for k in rows[0]} for way, rows in collected.items()
     }
     out.write_text(json.dumps(mean, indent=1) + "\n")
     return mean

@@ -25,7 +25,8 @@ READER_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
 """The reader sees the mouth at half of 384 px: there a gap of 0.15 is two and a half pixels."""
 
 
-def _entries(pairs: Pairs, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
+def entries_of(pairs: Pairs, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    """A batch of `count` random entries, one random frame of each."""
     picked = rng.integers(0, pairs.entries, count)
     return pairs.batch(picked, rng.integers(0, pairs.frames, (count, 1)))
 
@@ -67,7 +68,7 @@ def train_locator(data: Path, held: Path, folder: Path, schedule: Schedule, devi
 
     @torch.no_grad()
     def evaluate(networks: dict[str, nn.Module]) -> dict[str, float]:
-        batch = _entries(test, 256, np.random.default_rng(0))
+        batch = entries_of(test, 256, np.random.default_rng(0))
         image, points = shaken(batch["frame"], batch["landmarks"])
         error = (networks["locator"](image) - points).norm(dim=2)
         return {"error": error.mean().item() / 2, "error_p95": error.flatten().quantile(0.95).item() / 2}
@@ -77,7 +78,7 @@ def train_locator(data: Path, held: Path, folder: Path, schedule: Schedule, devi
     for samples in trainer:
         if samples >= NORM_SAMPLES:
             freeze_norms(net)
-        batch = _entries(pairs, 64, rng)
+        batch = entries_of(pairs, 64, rng)
         image, points = shaken(batch["frame"], batch["landmarks"])
         with torch.autocast(device.type, torch.bfloat16):
             made = net(image)
@@ -106,7 +107,7 @@ def train_reader(data: Path, held: Path, folder: Path, schedule: Schedule, devic
 
     @torch.no_grad()
     def evaluate(networks: dict[str, nn.Module]) -> dict[str, float]:
-        batch = _entries(test, 384, np.random.default_rng(0))
+        batch = entries_of(test, min(384, test.entries * test.frames), np.random.default_rng(0))
         made, truth = networks["reader"](*reader_input(batch, soften=False)), wanted(batch)
         error = (made - truth).abs().mean(0)
         a, b = made - made.mean(0), truth - truth.mean(0)
@@ -119,7 +120,7 @@ def train_reader(data: Path, held: Path, folder: Path, schedule: Schedule, devic
     for samples in trainer:
         if samples >= NORM_SAMPLES:
             freeze_norms(net)
-        batch = _entries(pairs, 48, rng)
+        batch = entries_of(pairs, 48, rng)
         with torch.autocast(device.type, torch.bfloat16):
             made = net(*reader_input(batch, soften=True))
         error = (made.float() - wanted(batch)).pow(2)
@@ -134,14 +135,13 @@ def train_expression(
     autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
     load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
     net = ExpressionEditor(config, len(CONTROL_NAMES)).to(device)
-    pairs = Pairs(data, device, "frame", "controls", "ref")
+    pairs = Pairs(data, device, "frame", "controls", "ref_small")
     trainer = Trainer(folder, {"expression": net}, schedule, device=device)
     rng = np.random.default_rng(trainer.samples)
     for _ in trainer:
-        batch = _entries(pairs, 32, rng)
-        small = working_size(batch["ref"])
+        batch = entries_of(pairs, 32, rng)
+        small = batch["ref_small"]
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
             truth = autoencoder.encoder(batch["frame"], small).float()
-            banks = {"bank": autoencoder.reference(batch["ref"])["bank"].float()}
-            banks["ref_latent"] = autoencoder.encoder(small, small).float()
-        trainer.step({"latent": (net(batch["controls"], banks) - truth).pow(2).mean()}, 32)
+            ref_latent = autoencoder.encoder(small, small).float()
+        trainer.step({"latent": (net(batch["controls"], ref_latent) - truth).pow(2).mean()}, 32)

@@ -24,7 +24,7 @@ from engine.types import CONTROL_NAMES
 def encode(
     performances: Path, corpus: Path, runs: Path, out: Path, config: ModelConfig, device: torch.device
 ) -> None:
-    """Writes z, ref_latent, bank, face, audio_emb and state of every run as .npy (float16, int8)."""
+    """Writes z, ref_latent, picture (the reference at 96 px, uint8), face, audio_emb and state of every run as .npy (float16, int8)."""
     autoencoder, locator = Autoencoder(config, len(CONTROL_NAMES)).to(device), FaceLocator().to(device)
     encoder = AudioEncoder(config).to(device)
     load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
@@ -46,11 +46,11 @@ def encode(
         span = slice(int(first), int(first) + len(frames))
         with torch.autocast(device.type, torch.bfloat16):
             z = autoencoder.encoder(frames, small.expand(len(frames), -1, -1, -1))
-            ref_latent, bank = autoencoder.encoder(small, small)[0], autoencoder.reference(ref)["bank"][0]
+            ref_latent = autoencoder.encoder(small, small)[0]
             audio_emb = encoder(windows.cut(windows.take_starts[take][span]))
         keep("z", z)
         keep("ref_latent", ref_latent)
-        keep("bank", bank)
+        keep("picture", small[0] * 255.0 + 0.5, torch.uint8)
         keep("face", face_mask(locator(small), config.latent[1:])[0])
         keep("audio_emb", audio_emb)
         keep("state", torch.from_numpy(takes[take].state[span]), torch.int8)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 import json
 import math
+import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
+
+from engine.errors import EngineError
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Trainer:
         networks: the networks that learn, by name; all are averaged and saved.
         schedule: see `Schedule`.
         checkpoint_minutes: how often the run is saved.
+        companions: what is saved with them and trained by the stage itself (a critic, its optimizer).
         on_checkpoint: called with the averaged networks at every save; returns figures for the log.
     """
 
@@ -62,10 +67,12 @@ class Trainer:
         *,
         device: torch.device,
         checkpoint_minutes: float = 5.0,
+        companions: Mapping[str, nn.Module | torch.optim.Optimizer] = MappingProxyType({}),
         on_checkpoint: Callable[[dict[str, nn.Module]], dict[str, float]] | None = None,
     ) -> None:
         self.folder, self.networks, self.schedule = folder, networks, schedule
         self.checkpoint_minutes, self.on_checkpoint = checkpoint_minutes, on_checkpoint
+        self.companions = companions
         self.samples = 0
         self.averaged = {k: copy.deepcopy(v).eval().requires_grad_(False) for k, v in networks.items()}
         parameters = [p for n in networks.values() for p in n.parameters() if p.requires_grad]
@@ -77,13 +84,15 @@ class Trainer:
         self._steps = 0
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "checkpoint.pt").exists():
-            self._resume(torch.load(folder / "checkpoint.pt", map_location=device, weights_only=True))
+            self._resume(_read(folder, device))
 
     def _resume(self, saved: dict[str, Any]) -> None:
         for name, network in self.networks.items():
-            network.load_state_dict(saved["networks"][name])
-            self.averaged[name].load_state_dict(saved["averaged"][name])
+            _fill(network, saved["networks"][name], self.folder)
+            _fill(self.averaged[name], saved["averaged"][name], self.folder)
         self.optimizer.load_state_dict(saved["optimizer"])
+        for key, part in self.companions.items():
+            part.load_state_dict(saved["companions"][key])
         self.samples, self._steps = saved["samples"], saved["steps"]
 
     def __iter__(self) -> Iterator[int]:
@@ -135,6 +144,7 @@ class Trainer:
                 "networks": {k: v.state_dict() for k, v in self.networks.items()},
                 "averaged": {k: v.state_dict() for k, v in self.averaged.items()},
                 "optimizer": self.optimizer.state_dict(),
+                "companions": {k: v.state_dict() for k, v in self.companions.items()},
                 "samples": self.samples,
                 "steps": self._steps,
             },
@@ -150,6 +160,27 @@ class Trainer:
             )
 
 
+def _read(folder: Path, device: torch.device) -> dict[str, Any]:
+    path = folder / "checkpoint.pt"
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing: run the stage '{folder.name}' first") from None
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or ["it is damaged"])[0]
+        raise EngineError(f"{path} cannot be read ({reason}): move it away, the stage starts anew") from None
+    return saved
+
+
+def _fill(network: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise EngineError(
+            f"{folder / 'checkpoint.pt'} holds networks of other sizes: choose its --preset or move it away"
+        ) from None
+
+
 @torch.no_grad()
 def average(target: nn.Module, source: nn.Module, decay: float) -> None:
     """Exponential moving average of weights and of batch-norm statistics, in place."""
@@ -160,10 +191,7 @@ def average(target: nn.Module, source: nn.Module, decay: float) -> None:
 
 def load_averaged(folder: Path, networks: dict[str, nn.Module]) -> None:
     """Loads a stage's averaged weights into networks; FileNotFoundError names the stage to run first."""
-    path = folder / "checkpoint.pt"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run the stage '{folder.name}' first")
-    saved = torch.load(path, map_location="cpu", weights_only=True)["averaged"]
+    saved = _read(folder, torch.device("cpu"))["averaged"]
     for name, network in networks.items():
-        network.load_state_dict(saved[name])
+        _fill(network, saved[name], folder)
         network.eval().requires_grad_(False)

@@ -6,6 +6,7 @@ picture and N frames of it with crops at full sharpness; `performances` holds ru
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def reference_for(take: Take, rng: np.random.Generator) -> npt.NDArray[np.float3
 def _frame_controls(
     count: int, takes: list[Take], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Reference controls [21] and frame controls [count, 21]: half of the entries are performances."""
+    """Reference controls [21] and frame controls [count, 21]: three in five entries are performances."""
     if takes and rng.random() < 0.6:
         take = takes[rng.integers(len(takes))]
         frames = take.controls[rng.integers(0, len(take.controls), count)]
@@ -79,11 +80,26 @@ def _frame_controls(
     return neutral_controls(1, rng)[0], frames
 
 
+def _begin(folder: Path) -> Path:
+    """An empty folder to render into: a run that is killed must not leave black frames to learn from."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
+
+
+def _finish(part: Path, folder: Path) -> None:
+    """Puts the rendered folder in the place of an older one."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    part.rename(folder)
+
+
 def render_pairs(
     folder: Path, entries: int, frames: int, first_seed: int, takes: list[Take], device: str
 ) -> None:
     """Writes `entries` entries of one identity each; identities come from seeds first_seed onwards."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, finished = _begin(folder), folder
     rng = np.random.default_rng(first_seed)
     w = geo.WORKING_PX
     shapes: dict[str, tuple[tuple[int, ...], str]] = {
@@ -127,6 +143,7 @@ def render_pairs(
             points[name].append(place(every, both.flatten(0, 1)).unflatten(0, (count, -1)).cpu().numpy())
     for name, values in points.items():
         np.save(folder / f"{name}.npy", np.concatenate(values).astype(np.float32))
+    _finish(folder, finished)
 
 
 def render_performances(
@@ -137,7 +154,7 @@ def render_performances(
     Writes frame [R, run_frames, 4, 96, 96], ref [R, 4, 384, 384], seed [R] (identity), take [R], first [R]
     (frame index in the take), controls [R, run_frames, 21], aperture [R, run_frames].
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, finished = _begin(folder), folder
     rng = np.random.default_rng(first_seed)
     runs = [
         (k, first)
@@ -171,6 +188,7 @@ def render_performances(
     np.save(folder / "first.npy", np.array([first for _, first in runs]))
     np.save(folder / "controls.npy", controls)
     np.save(folder / "aperture.npy", aperture)
+    _finish(folder, finished)
 
 
 def open_folder(folder: Path) -> dict[str, npt.NDArray[np.generic]]:

@@ -60,22 +60,18 @@ class PatchReference(nn.Module):
 
 
 class ReferenceNet(nn.Module):
-    """Everything that is computed once per picture.
+    """What the decoder needs of a picture, computed once.
 
-    In: premultiplied RGBA [B, 4, 384, 384]. Out: named banks; `bank` [B, 36, bank_width] are the tokens
-    the denoiser's self-attention reads (LLIA's appearance ReferenceNet in small), `flow_*` feed the flow
-    head, `mouth_*` and `eyes_*` the patch heads (eyes: [2 B, ...], picture-left first, the other mirrored).
+    In: premultiplied RGBA [B, 4, 384, 384]. Out: named banks; `flow_*` feed the flow head, `mouth_*` and
+    `eyes_*` the patch heads (eyes: [2 B, ...], picture-left first, the right one mirrored).
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        a, b, c, d = config.reference
+        a, b, c = config.reference
         self.to_48 = nn.Sequential(nn.PixelUnshuffle(2), ConvBlock(16, a), ResBlock(a))
         self.to_24 = nn.Sequential(ConvBlock(a, b, 2), ResBlock(b))
         self.to_12 = nn.Sequential(ConvBlock(b, c, 2), ResBlock(c))
-        self.to_6 = nn.Sequential(ConvBlock(c, d, 2), ResBlock(d))
-        self.to_bank = nn.Conv2d(d, config.bank_width, 1)
-        self.position = nn.Parameter(torch.randn(36, config.bank_width) * 0.02)
         self.mouth = PatchReference(config.mouth)
         self.eyes = PatchReference(config.eyes)
 
@@ -83,12 +79,10 @@ class ReferenceNet(nn.Module):
         f48 = self.to_48(working_size(picture))
         f24 = self.to_24(f48)
         f12 = self.to_12(f24)
-        bank = self.to_bank(self.to_6(f12)).flatten(2).transpose(1, 2) + self.position
         eyes = torch.stack([geo.EYES[0].crop(picture), geo.EYES[1].crop(picture).flip(-1)], dim=1)
         mouth_quarter, mouth_half = self.mouth(geo.MOUTH.crop(picture))
         eyes_quarter, eyes_half = self.eyes(eyes.flatten(0, 1))
         return {
-            "bank": bank,
             "flow_12": f12,
             "flow_24": f24,
             "flow_48": f48,
@@ -109,7 +103,7 @@ class FlowHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         w12, w24, w48 = config.flow
-        r48, r24, r12, _ = config.reference
+        r48, r24, r12 = config.reference
         self.latent = LatentMap(config.latent, w12 // 2, 6, 6)
         self.at_12 = nn.Sequential(ConvBlock(w12 // 2 + r12, w12), ResBlock(w12), ResBlock(w12))
         self.at_24 = nn.Sequential(ConvBlock(w12 + r24, w24), ResBlock(w24))

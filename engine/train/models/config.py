@@ -12,7 +12,8 @@ class ModelConfig:
     Attributes:
         latent: channels, height, width of a latent frame.
         encoder: channels of the frame encoder at 48, 24, 12 and 6 px.
-        reference: channels of the reference features at 48, 24, 12 and 6 px.
+        reference: channels of the decoder's reference features at 48, 24 and 12 px.
+        appearance: channels of the denoiser's reference features at 24, 12 and 6 px.
         flow: channels of the flow head at 12, 24 and 48 px.
         mouth, eyes: channels of a patch head at a quarter and at half of the patch size.
         audio: channels of the audio encoder.
@@ -25,7 +26,9 @@ class ModelConfig:
 
     latent: tuple[int, int, int] = (16, 4, 4)
     encoder: tuple[int, int, int, int] = (40, 64, 96, 128)
-    reference: tuple[int, int, int, int] = (24, 48, 64, 96)
+    reference: tuple[int, int, int] = (24, 48, 64)
+    appearance: tuple[int, int, int] = (32, 48, 64)
+    appearance: tuple[int, int, int] = (32, 48, 64)
     flow: tuple[int, int, int] = (96, 48, 24)
     mouth: tuple[int, int] = (56, 28)
     eyes: tuple[int, int] = (48, 24)
@@ -49,7 +52,9 @@ NANO = ModelConfig()
 TOY = ModelConfig(
     latent=(16, 4, 4),
     encoder=(4, 4, 4, 4),
-    reference=(4, 4, 4, 4),
+    reference=(4, 4, 4),
+    appearance=(4, 4, 4),
+    appearance=(4, 4, 4),
     flow=(4, 4, 4),
     mouth=(4, 4),
     eyes=(4, 4),

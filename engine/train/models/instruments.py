@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.train.models.autoencoder import Banks
 from engine.train.models.config import ModelConfig
 from engine.train.models.layers import ConvBlock, ResBlock
 
@@ -64,18 +63,16 @@ class ExpressionEditor(nn.Module):
         super().__init__()
         self.shape = config.latent
         size = config.latent[0] * config.latent[1] * config.latent[2]
-        self.face = nn.Linear(config.bank_width, 64)
         self.net = nn.Sequential(
-            nn.Linear(controls + 64 + size, 256),
+            nn.Linear(controls + size, 256),
             nn.ReLU(),
             nn.Linear(256, 256),
             nn.ReLU(),
             nn.Linear(256, size),
         )
 
-    def forward(self, controls: Tensor, banks: Banks) -> Tensor:
-        face = torch.relu(self.face(banks["bank"].mean(dim=1)))
-        joined = torch.cat([controls, face, banks["ref_latent"].flatten(1)], dim=1)
+    def forward(self, controls: Tensor, ref_latent: Tensor) -> Tensor:
+        joined = torch.cat([controls, ref_latent.flatten(1)], dim=1)
         latents: Tensor = self.net(joined).unflatten(1, self.shape)
         return latents
 
