@@ -31,8 +31,6 @@ START_SHARE = 0.1
 FRAMES_PER_BATCH = 96
 NORM_SAMPLES = 10_000
 """Batch norms of the appearance net gather statistics until then."""
-NORM_SAMPLES = 10_000
-"""Batch norms of the appearance net gather statistics until then."""
 FIXED_SHARE = 0.3
 """Share of the schedule with the longest clip length only (LLIA: fixed early, then dynamic)."""
 PROBE_WEIGHTS = {
@@ -152,10 +150,10 @@ def _length_shares(config: ModelConfig) -> npt.NDArray[np.float64]:
 def train(
     data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device
 ) -> None:
-    """Runs the stage on encoded performances; `runs` holds the autoencoder's checkpoint (for the probe)."""
+    """Runs the stage on encoded performances; `runs` holds the encoder's checkpoint (for the probe)."""
     torch.manual_seed(0)
     autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
-    load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
+    load_averaged(runs / "encoder", {"controls": autoencoder.controls})
     score = ClipLosses(autoencoder).to(device)
     clips = LatentRuns(data, config, device)
     net, appearance = Denoiser(config).to(device), AppearanceNet(config).to(device)

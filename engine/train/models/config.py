@@ -28,7 +28,6 @@ class ModelConfig:
     encoder: tuple[int, int, int, int] = (40, 64, 96, 128)
     reference: tuple[int, int, int] = (24, 48, 64)
     appearance: tuple[int, int, int] = (32, 48, 64)
-    appearance: tuple[int, int, int] = (32, 48, 64)
     flow: tuple[int, int, int] = (96, 48, 24)
     mouth: tuple[int, int] = (56, 28)
     eyes: tuple[int, int] = (48, 24)
@@ -53,7 +52,6 @@ TOY = ModelConfig(
     latent=(16, 4, 4),
     encoder=(4, 4, 4, 4),
     reference=(4, 4, 4),
-    appearance=(4, 4, 4),
     appearance=(4, 4, 4),
     flow=(4, 4, 4),
     mouth=(4, 4),

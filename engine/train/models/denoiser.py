@@ -15,33 +15,12 @@ from torch import Tensor, nn
 
 from engine.train.models.config import ModelConfig
 from engine.train.models.layers import ConvBlock, ResBlock
-from engine.train.models.layers import ConvBlock, ResBlock
 
 
 class AppearanceNet(nn.Module):
-    """The reference picture as tokens for the denoiser's self-attention: LLIA's appearance ReferenceNet in small.
+    """The reference picture as tokens for the denoiser: LLIA's appearance ReferenceNet in small.
 
-    Premultiplied RGBA [B, 4, 96, 96] -> bank [B, 36, bank_width]; learns together with the denoiser.
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        a, b, c = config.appearance
-        self.net = nn.Sequential(
-            nn.PixelUnshuffle(4), ConvBlock(64, a), ConvBlock(a, b, 2), ConvBlock(b, c, 2), ResBlock(c),
-            nn.Conv2d(c, config.bank_width, 1),
-        )  # fmt: skip
-        self.position = nn.Parameter(torch.randn(36, config.bank_width) * 0.02)
-
-    def forward(self, picture: Tensor) -> Tensor:
-        bank: Tensor = self.net(picture).flatten(2).transpose(1, 2) + self.position
-        return bank
-
-
-class AppearanceNet(nn.Module):
-    """The reference picture as tokens for the denoiser's self-attention: LLIA's appearance ReferenceNet in small.
-
-    Premultiplied RGBA [B, 4, 96, 96] -> bank [B, 36, bank_width]; learns together with the denoiser.
+    Premultiplied RGBA [B, 4, 96, 96] -> bank [B, 36, bank_width]; learns with the denoiser.
     """
 
     def __init__(self, config: ModelConfig) -> None:
