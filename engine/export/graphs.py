@@ -131,7 +131,7 @@ class GraphSpec:
 def export_onnx(spec: GraphSpec, path: Path) -> None:
     """Writes one fp32 graph; batch norms are folded into the convolutions."""
     with warnings.catch_warnings():
-        # The tracing exporter is deprecated, and warns of every shape that it makes a constant; parity is tested.
+        # The exporter is deprecated, and warns of every shape it makes a constant; tests compare the graphs.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             spec.module.eval(),

@@ -16,8 +16,8 @@ from engine.train.models.config import PRESETS
 from engine.train.trainer import Schedule
 
 STAGES = (
-    "render", "audio", "locator", "encoder", "autoencoder", "reader", "expression", "encode", "diffusion", "distill",
-    "evaluate",
+    "render", "audio", "locator", "encoder", "autoencoder", "reader", "expression", "encode", "diffusion",
+    "distill", "evaluate",
 )  # fmt: skip
 DEFAULTS = {
     "audio": Schedule(samples=3_000_000, learning_rate=1.5e-3, warmup_samples=20_000),

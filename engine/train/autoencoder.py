@@ -67,7 +67,7 @@ class Pairs:
         self.small = self._small() if "ref_small" in self.names else None
 
     def _small(self) -> Tensor:
-        """All references at 96 px, uint8: shrinking them anew for each batch costs more than a small network."""
+        """All references at 96 px, uint8: shrinking them for every batch costs more than a small network."""
         parts = [
             torch.from_numpy(np.array(r)).float() for r in np.array_split(self.arrays["ref"], self.entries)
         ]

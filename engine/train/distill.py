@@ -50,7 +50,7 @@ def train(
     torch.manual_seed(0)
     autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
     teacher, student = Denoiser(config).to(device), Denoiser(config).to(device)
-    load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
+    load_averaged(runs / "encoder", {"controls": autoencoder.controls})
     appearance = AppearanceNet(config).to(device)
     load_averaged(runs / "diffusion", {"denoiser": teacher, "appearance": appearance})
     student.load_state_dict(teacher.state_dict())

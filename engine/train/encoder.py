@@ -1,4 +1,4 @@
-"""Stage `encoder`: teaches the frame encoder what moves in a face, before any pixel is drawn from its latents.
+"""Stage `encoder`: teaches the frame encoder what moves in a face, before a pixel is drawn from its latents.
 
 The studio knows every control of a frame. Told directly, the encoder learns gaze, lids and lips in minutes;
 taught through the decoder's pixels alone it finds the head's pose and little else for an hour (measured:
@@ -25,10 +25,10 @@ BATCH = 64
 NORM_SAMPLES = 20_000
 """Batch norms gather statistics until then."""
 CONTROL_STD = (
-    0.29, 0.32, 0.23, 0.22, 0.22, 0.19, 0.25, 0.20, 0.20, 0.22, 0.18, 0.23, 0.23, 0.18, 0.37, 0.34, 0.34, 0.33,
-    0.34, 0.33, 0.57,
+    0.29, 0.32, 0.23, 0.22, 0.22, 0.19, 0.25, 0.20, 0.20, 0.22, 0.18, 0.23, 0.23, 0.18, 0.37, 0.34, 0.34,
+    0.33, 0.34, 0.33, 0.57,
 )  # fmt: skip
-"""Of each control over the rendered pairs: errors are counted in these, so that small movements matter as well."""
+"""Of each control over the rendered pairs: errors are counted in these, so that small movements matter."""
 
 
 def control_loss(made: Tensor, truth: Tensor) -> Tensor:

@@ -183,7 +183,7 @@ def motion_figures(made: Tensor, truth: Tensor, aperture: Tensor, state: Tensor)
 
 
 def mean_of_finite(values: list[float]) -> float | None:
-    """Mean over the runs that have the figure (one without speech has no lips to compare), None without any."""
+    """Mean over the runs that have the figure (one without speech has no lip figures), None without any."""
     finite = [v for v in values if math.isfinite(v)]
     return round(float(np.mean(finite)), 4) if finite else None
 

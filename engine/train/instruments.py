@@ -133,7 +133,7 @@ def train_expression(
     """The latent that the finished encoder would give a frame, from its controls and the reference alone."""
     torch.manual_seed(0)
     autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
-    load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
+    load_averaged(runs / "encoder", {"encoder": autoencoder.encoder})
     net = ExpressionEditor(config, len(CONTROL_NAMES)).to(device)
     pairs = Pairs(data, device, "frame", "controls", "ref_small")
     trainer = Trainer(folder, {"expression": net}, schedule, device=device)

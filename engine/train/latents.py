@@ -24,10 +24,10 @@ from engine.types import CONTROL_NAMES
 def encode(
     performances: Path, corpus: Path, runs: Path, out: Path, config: ModelConfig, device: torch.device
 ) -> None:
-    """Writes z, ref_latent, picture (the reference at 96 px, uint8), face, audio_emb and state of every run as .npy (float16, int8)."""
+    """Writes z, ref_latent, picture (the reference at 96 px), face, audio_emb and state of every run."""
     autoencoder, locator = Autoencoder(config, len(CONTROL_NAMES)).to(device), FaceLocator().to(device)
     encoder = AudioEncoder(config).to(device)
-    load_averaged(runs / "autoencoder", {"autoencoder": autoencoder})
+    load_averaged(runs / "encoder", {"encoder": autoencoder.encoder})
     load_averaged(runs / "locator", {"locator": locator})
     load_averaged(runs / "audio", {"audio_encoder": encoder})
     arrays = open_folder(performances)
