@@ -195,12 +195,14 @@ def open_folder(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
     """All arrays of a folder by name, memory-mapped; FileNotFoundError names the stage to run first."""
     files = sorted(folder.glob("*.npy"))
     if not files:
-        raise FileNotFoundError(f"{folder} holds no rendered frames: run the stage 'render' first")
+        stage = "encode" if folder.name.startswith("latents") else "render"
+        raise FileNotFoundError(f"{folder} is missing or empty: run the stage '{stage}' first")
     return {f.stem: np.load(f, mmap_mode="r", allow_pickle=False) for f in files}
 
 
 def takes_of(folder: Path) -> list[Take]:
-    """Takes of a corpus folder; FileNotFoundError names the stage to run first."""
+    """Takes of a corpus folder; FileNotFoundError names the command to run first."""
     if not folder.exists():
-        raise FileNotFoundError(f"{folder} is missing: run the stage 'corpus' first")
+        command = f"python -m engine.train.data.corpus --out {folder}"
+        raise FileNotFoundError(f"{folder} is missing: run {command} first (held-out: with --held-out)")
     return load_takes(folder)

@@ -1,0 +1,171 @@
+"""Torch against the exported graphs, fp32 and INT8, with random networks of toy size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.export.graphs import GraphSpec
+from engine.export.pack import Networks, export_fp32, graph_specs, quantize
+from engine.export.parity import differences
+from engine.train.models.audio_encoder import AudioEncoder
+from engine.train.models.autoencoder import Autoencoder
+from engine.train.models.config import TOY
+from engine.train.models.denoiser import AppearanceNet, Denoiser
+from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader
+from engine.types import CONTROL_NAMES
+
+NAMES = ("audio_encoder", "reference", "denoiser", "decoder", "face_locator", "expression", "reader")
+COUNT = len(CONTROL_NAMES)
+Array = npt.NDArray[Any]
+
+
+def smooth(*shape: int) -> Tensor:
+    """A picture without fine detail: in noise a flow that is wrong by a tenth of a pixel would show."""
+    return F.interpolate(torch.rand(*shape[:2], 6, 6), shape[2:], mode="bicubic").clamp(0, 1)
+
+
+def trained(network: nn.Module) -> nn.Module:
+    """Nothing stays at zero or one, as after training: weights, norms' statistics."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            nn.init.normal_(module.running_mean, std=0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return network.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Exported:
+    specs: Mapping[str, GraphSpec]
+    fp32: Path
+    int8: Path
+    precision: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    runs = tmp_path_factory.mktemp("runs")
+    stages: dict[str, dict[str, nn.Module]] = {
+        "autoencoder": {"autoencoder": Autoencoder(TOY, COUNT)},
+        "locator": {"locator": FaceLocator()},
+        "audio": {"audio_encoder": AudioEncoder(TOY)},
+        "diffusion": {"denoiser": Denoiser(TOY), "appearance": AppearanceNet(TOY)},
+        "expression": {"expression": ExpressionEditor(TOY, COUNT)},
+        "reader": {"reader": Reader(COUNT)},
+    }
+    for stage, networks in stages.items():
+        (runs / stage).mkdir()
+        averaged = {name: trained(network).state_dict() for name, network in networks.items()}
+        torch.save({"averaged": averaged}, runs / stage / "checkpoint.pt")
+    pairs = runs / "pairs"
+    pairs.mkdir()
+    np.save(pairs / "ref.npy", (smooth(6, 4, 384, 384) * 255.0).byte().numpy())
+    np.save(pairs / "controls.npy", torch.rand(6, 4, COUNT).numpy())
+
+    nets = Networks(runs, TOY, "diffusion")
+    export_fp32(nets, runs / "fp32")
+    precision = quantize(runs / "fp32", runs / "int8", pairs)
+    specs = graph_specs(nets)
+    specs["decoder"] = changed(specs["decoder"], ref_picture=smooth(1, 4, 384, 384))
+    return Exported(specs, runs / "fp32", runs / "int8", precision)
+
+
+def changed(spec: GraphSpec, **inputs: Tensor) -> GraphSpec:
+    return replace(spec, inputs={**spec.inputs, **inputs})
+
+
+def clip(spec: GraphSpec, frames: int) -> GraphSpec:
+    """The denoiser's inputs for a clip of so many frames."""
+    x, audio_emb = spec.inputs["x"], spec.inputs["audio_emb"]
+    return changed(
+        spec,
+        x=torch.randn(1, frames, *x.shape[2:]),
+        audio_emb=torch.randn(frames, *audio_emb.shape[1:]),
+        state=torch.arange(frames)[None] % 3,
+    )
+
+
+def test_every_graph_is_exported(exported: Exported) -> None:
+    assert set(exported.specs) == set(NAMES) == set(exported.precision)
+    assert {f.stem for f in exported.int8.glob("*.onnx")} == set(NAMES)
+    assert {name for name, kind in exported.precision.items() if kind == "int8"} == {"denoiser", "decoder"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fp32_is_torch(exported: Exported, name: str) -> None:
+    found = differences(exported.specs[name], exported.fp32 / f"{name}.onnx")
+    # A value right between two levels may round either way.
+    assert found["max"] <= (1.0 if name == "decoder" else 1e-4)
+    assert found["mean"] < (0.01 if name == "decoder" else 1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_is_close_to_torch(exported: Exported, name: str) -> None:
+    found = differences(exported.specs[name], exported.int8 / f"{name}.onnx")
+    match name:
+        case "decoder":
+            assert found["max"] <= 24.0
+            assert found["mean"] < 1.5
+        case "denoiser":
+            assert found["max"] < 0.2
+            assert found["mean"] < 0.03
+        case _:
+            assert found["max"] <= 1e-4
+
+
+@pytest.mark.parametrize("frames", TOY.clip_lengths)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_denoiser_takes_every_clip_length(exported: Exported, frames: int, precision: str) -> None:
+    folder, bound = (exported.fp32, 1e-4) if precision == "fp32" else (exported.int8, 0.2)
+    spec = clip(exported.specs["denoiser"], frames)
+    assert differences(spec, folder / "denoiser.onnx")["max"] < bound
+
+
+@pytest.mark.parametrize("timestep", [0.0, 0.25, 1.0])
+def test_denoiser_takes_every_timestep(exported: Exported, timestep: float) -> None:
+    spec = changed(exported.specs["denoiser"], timestep=torch.tensor([timestep]))
+    assert differences(spec, exported.fp32 / "denoiser.onnx")["max"] < 1e-4
+
+
+@pytest.mark.parametrize("name", ["audio_encoder", "reader"])
+@pytest.mark.parametrize("frames", TOY.clip_lengths)
+def test_other_graphs_take_every_clip_length(exported: Exported, name: str, frames: int) -> None:
+    spec = exported.specs[name]
+    first = next(iter(spec.inputs))
+    spec = changed(spec, **{first: torch.rand(frames, *spec.inputs[first].shape[1:])})
+    assert differences(spec, exported.fp32 / f"{name}.onnx")["max"] < 1e-4
+
+
+@pytest.mark.parametrize("size_px", [256, 384, 512])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_decoder_takes_every_size(exported: Exported, size_px: int, frames: int) -> None:
+    spec = exported.specs["decoder"]
+    latents = torch.randn(frames, *TOY.latent)
+    spec = changed(spec, latents=latents, ref_picture=smooth(1, 4, size_px, size_px))
+    for folder, most, mean in ((exported.fp32, 1.0, 0.01), (exported.int8, 24.0, 1.5)):
+        found = differences(spec, folder / "decoder.onnx")
+        assert found["max"] <= most
+        assert found["mean"] < mean
+    session = ort.InferenceSession(str(exported.fp32 / "decoder.onnx"), providers=["CPUExecutionProvider"])
+    rgba: Array = session.run(None, {k: v.numpy() for k, v in spec.inputs.items()})[0]
+    assert (rgba.shape, rgba.dtype) == ((frames, size_px, size_px, 4), np.uint8)

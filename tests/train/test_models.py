@@ -1,0 +1,196 @@
+"""Every network at toy size: shapes, batch norms, and the composition of a frame."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from torch import Tensor, nn
+
+from engine.train.models import geometry as geo
+from engine.train.models.audio_encoder import MOUTH_CONTROLS, AudioEncoder, MouthHead
+from engine.train.models.autoencoder import (
+    PATCH_BOXES,
+    Autoencoder,
+    compose,
+    working_size,
+)
+from engine.train.models.config import NANO, TOY
+from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator
+from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader, face_mask
+from engine.train.models.layers import freeze_norms
+from engine.types import CONTROL_NAMES
+
+COUNT = len(CONTROL_NAMES)
+LATENT = TOY.latent
+WHOLE = geo.Box(0, 0, geo.REFERENCE_PX, geo.REFERENCE_PX)
+
+
+@pytest.fixture(autouse=True)
+def one_seed() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def autoencoder() -> Autoencoder:
+    return Autoencoder(TOY, COUNT).eval()
+
+
+def decoded(frames: int, *, flow: float = 0.0, mask: float = 0.0) -> dict[str, Tensor]:
+    """What a decoder could have returned: random smooth flows and patches, or none."""
+    out = {name: flow * torch.randn(frames, 2, 48, 48) for name in ("flow", "patch_flow")}
+    for name, box in PATCH_BOXES.items():
+        patch = torch.rand(frames, 4, box.height, box.width)
+        patch[:, 3] *= mask
+        out[name] = patch
+    return out
+
+
+def test_latents_have_the_configured_shape(autoencoder: Autoencoder) -> None:
+    small = torch.rand(3, 4, geo.WORKING_PX, geo.WORKING_PX)
+    assert autoencoder.encoder(small, small).shape == (3, *LATENT)
+    assert autoencoder.controls(torch.randn(3, *LATENT)).shape == (3, COUNT)
+
+
+def test_reference_banks_and_decoder(autoencoder: Autoencoder) -> None:
+    picture = torch.rand(2, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    banks = autoencoder.reference(picture)
+    assert {k: v.shape[0] for k, v in banks.items() if k.startswith("eyes_")} == {
+        "eyes_quarter": 4,
+        "eyes_half": 4,
+    }
+    made = autoencoder.decoder(torch.randn(2, *LATENT), banks)
+    shapes = {name: tuple(value.shape) for name, value in made.items()}
+    assert shapes == {
+        "flow": (2, 2, 48, 48),
+        "patch_flow": (2, 2, 48, 48),
+        "mouth": (2, 4, 96, 96),
+        "eye_left": (2, 4, 88, 80),
+        "eye_right": (2, 4, 88, 80),
+    }
+    for name in PATCH_BOXES:
+        mask = made[name][:, 3]
+        assert mask.min() >= 0.0 and mask.max() <= 1.0
+
+
+def test_audio_encoder_and_its_teacher() -> None:
+    encoder, head = AudioEncoder(TOY).eval(), MouthHead(TOY).eval()
+    audio_emb = encoder(torch.randn(5, 40, 40))
+    assert audio_emb.shape == (5, TOY.audio_tokens, TOY.audio_width)
+    assert head(audio_emb).shape == (5, len(MOUTH_CONTROLS) + 1)
+
+
+@pytest.mark.parametrize("clip_length", TOY.clip_lengths)
+def test_denoiser_and_discriminator(clip_length: int) -> None:
+    b, f = 2, clip_length
+    x, audio_emb = torch.randn(b, f, *LATENT), torch.randn(b, f, TOY.audio_tokens, TOY.audio_width)
+    state, ref_latent = torch.zeros(b, f, dtype=torch.int64), torch.randn(b, *LATENT)
+    motion = torch.randn(b, TOY.motion_frames, *LATENT)
+    face = torch.rand(b, 1, *LATENT[1:])
+    bank = torch.randn(b, 36, TOY.bank_width)
+    net = Denoiser(TOY)
+    assert net(x, torch.rand(b), audio_emb, state, motion, bank, ref_latent, face).shape == x.shape
+    assert LatentDiscriminator(TOY)(x, audio_emb, state, ref_latent).shape == (b, f)
+
+
+def test_new_denoiser_returns_a_clean_input() -> None:
+    """Its skip makes timestep 0 its own answer, the boundary condition of a consistency model."""
+    f, net = 3, Denoiser(TOY).eval()
+    nn.init.zeros_(net.out.bias)
+    x = torch.randn(1, f, *LATENT)
+    x0 = net(
+        x,
+        torch.zeros(1),
+        torch.randn(1, f, TOY.audio_tokens, TOY.audio_width),
+        torch.zeros(1, f, dtype=torch.int64),
+        torch.randn(1, TOY.motion_frames, *LATENT),
+        torch.randn(1, 36, TOY.bank_width),
+        torch.randn(1, *LATENT),
+        torch.rand(1, 1, *LATENT[1:]),
+    )
+    torch.testing.assert_close(x0, x)
+
+
+def test_instruments() -> None:
+    small, mouth = torch.rand(2, 4, geo.WORKING_PX, geo.WORKING_PX), torch.rand(2, 3, 72, 72)
+    assert FaceLocator().eval()(small).shape == (2, 7, 2)
+    assert Reader(COUNT).eval()(small, small, mouth, mouth).shape == (2, COUNT + 1)
+    editor = ExpressionEditor(TOY, COUNT)
+    assert editor(torch.rand(2, COUNT), torch.randn(2, *LATENT)).shape == (2, *LATENT)
+    assert AppearanceNet(TOY).eval()(small).shape == (2, 36, TOY.bank_width)
+
+
+def test_face_mask_is_high_inside_the_landmarks_only() -> None:
+    landmarks = torch.tensor([[-0.5, -0.5], [0.0, -0.5], [-0.25, 0.0]])[None]
+    mask = face_mask(landmarks, (8, 8))[0, 0]
+    assert mask.shape == (8, 8)
+    assert mask[2, 3] > 0.5
+    assert mask[7, 7] < 0.01
+
+
+def test_frozen_norms_keep_their_statistics() -> None:
+    net = Autoencoder(TOY, COUNT).train()
+    small = torch.rand(4, 4, geo.WORKING_PX, geo.WORKING_PX)
+    freeze_norms(net)
+    before = {k: v.clone() for k, v in net.state_dict().items() if "running" in k}
+    net.encoder(small, small)
+    after = net.state_dict()
+    assert before
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert net.training
+    assert not any(m.training for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+@pytest.mark.parametrize("size_px", [256, 384, 512])
+def test_composition_of_nothing_is_the_picture(size_px: int) -> None:
+    picture = torch.rand(2, 4, size_px, size_px)
+    torch.testing.assert_close(compose(decoded(2), picture, size_px), picture, atol=2e-4, rtol=0.0)
+
+
+def test_patches_stay_inside_their_region() -> None:
+    picture = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    frame = compose(decoded(1, mask=1.0), picture, geo.REFERENCE_PX)
+    changed = (frame - picture).abs().amax(dim=(0, 1)) > 1e-3
+    for box in PATCH_BOXES.values():
+        assert box.crop(changed).any()
+        changed[box.top - 1 : box.top + box.height + 1, box.left - 1 : box.left + box.width + 1] = False
+    assert not changed.any()
+    torch.testing.assert_close(frame[:, 3], picture[:, 3], atol=2e-4, rtol=0.0)
+
+
+def test_whole_path_equals_the_view_path() -> None:
+    """Without a view the flow is resized, with one it is sampled: the same picture."""
+    made = decoded(2, flow=0.01, mask=1.0)
+    picture = torch.rand(2, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    whole = compose(made, picture, geo.REFERENCE_PX)
+    view = compose(made, picture, geo.REFERENCE_PX, view=WHOLE, names=tuple(PATCH_BOXES))
+    torch.testing.assert_close(whole, view, atol=1e-4, rtol=0.0)
+    box = geo.MOUTH
+    near = compose(made, picture, geo.REFERENCE_PX, view=box, names=tuple(PATCH_BOXES))
+    torch.testing.assert_close(near, box.crop(whole), atol=1e-4, rtol=0.0)
+
+
+@pytest.mark.parametrize("size_px", [96, 256, 512])
+def test_grid_of_a_box_is_that_part_of_the_whole(size_px: int) -> None:
+    whole = geo.pixel_grid(size_px, None, torch.device("cpu"))
+    rows, columns = geo.MOUTH.slices(size_px)
+    part = geo.pixel_grid(size_px, geo.MOUTH, torch.device("cpu"))
+    assert torch.equal(part, whole[:, rows, columns])
+    inside = geo.into_box(part, geo.MOUTH)
+    assert inside.abs().max() <= 1.0
+
+
+def test_working_size_averages() -> None:
+    assert torch.equal(working_size(torch.ones(1, 4, 384, 384)), torch.ones(1, 4, 96, 96))
+
+
+def test_presets_differ_in_size_only() -> None:
+    assert (NANO.latent, NANO.audio_tokens, NANO.audio_width) == (
+        TOY.latent,
+        TOY.audio_tokens,
+        TOY.audio_width,
+    )
+    assert (NANO.motion_lags, NANO.clip_lengths) == (TOY.motion_lags, TOY.clip_lengths)
