@@ -39,6 +39,27 @@ def smooth(*shape: int) -> Tensor:
     return F.interpolate(torch.rand(*shape[:2], 6, 6), shape[2:], mode="bicubic").clamp(0, 1)
 
 
+def lively() -> Autoencoder:
+    """Flows of several pixels and patches of strong colours, so that errors in them are seen."""
+    network = Autoencoder(TOY, COUNT)
+    decoder = network.decoder
+    with torch.no_grad():
+        for conv in (decoder.flow.coarse, decoder.flow.fine):
+            nn.init.normal_(conv.weight, std=0.02)
+        for head in (decoder.mouth, decoder.eyes):
+            head.out.get_parameter("0.weight").mul_(8.0)
+    return network
+
+
+def expressive() -> ExpressionEditor:
+    """Its latents calibrate the decoder: they must be as large as those it is given later."""
+    network = ExpressionEditor(TOY, COUNT)
+    nn.init.normal_(network.net.get_parameter("4.bias"))
+    with torch.no_grad():
+        network.net.get_parameter("4.weight").mul_(10.0)
+    return network
+
+
 def trained(network: nn.Module) -> nn.Module:
     """Nothing stays at zero or one, as after training: weights, norms' statistics."""
     for parameter in network.parameters():
@@ -66,11 +87,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     torch.manual_seed(0)
     runs = tmp_path_factory.mktemp("runs")
     stages: dict[str, dict[str, nn.Module]] = {
-        "autoencoder": {"autoencoder": Autoencoder(TOY, COUNT)},
+        "autoencoder": {"autoencoder": lively()},
         "locator": {"locator": FaceLocator()},
         "audio": {"audio_encoder": AudioEncoder(TOY)},
         "diffusion": {"denoiser": Denoiser(TOY), "appearance": AppearanceNet(TOY)},
-        "expression": {"expression": ExpressionEditor(TOY, COUNT)},
+        "expression": {"expression": expressive()},
         "reader": {"reader": Reader(COUNT)},
     }
     for stage, networks in stages.items():
@@ -116,7 +137,7 @@ def test_fp32_is_torch(exported: Exported, name: str) -> None:
     found = differences(exported.specs[name], exported.fp32 / f"{name}.onnx")
     # A value right between two levels may round either way.
     assert found["max"] <= (1.0 if name == "decoder" else 1e-4)
-    assert found["mean"] < (0.01 if name == "decoder" else 1e-5)
+    assert found["mean"] < (0.001 if name == "decoder" else 1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,11 +145,11 @@ def test_shipped_is_close_to_torch(exported: Exported, name: str) -> None:
     found = differences(exported.specs[name], exported.int8 / f"{name}.onnx")
     match name:
         case "decoder":
-            assert found["max"] <= 24.0
-            assert found["mean"] < 1.5
+            assert found["max"] <= 64.0
+            assert found["mean"] < 0.5
         case "denoiser":
-            assert found["max"] < 0.2
-            assert found["mean"] < 0.03
+            assert found["max"] < 0.1
+            assert found["mean"] < 0.01
         case _:
             assert found["max"] <= 1e-4
 
@@ -136,7 +157,7 @@ def test_shipped_is_close_to_torch(exported: Exported, name: str) -> None:
 @pytest.mark.parametrize("frames", TOY.clip_lengths)
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_denoiser_takes_every_clip_length(exported: Exported, frames: int, precision: str) -> None:
-    folder, bound = (exported.fp32, 1e-4) if precision == "fp32" else (exported.int8, 0.2)
+    folder, bound = (exported.fp32, 1e-4) if precision == "fp32" else (exported.int8, 0.1)
     spec = clip(exported.specs["denoiser"], frames)
     assert differences(spec, folder / "denoiser.onnx")["max"] < bound
 
@@ -162,7 +183,7 @@ def test_decoder_takes_every_size(exported: Exported, size_px: int, frames: int)
     spec = exported.specs["decoder"]
     latents = torch.randn(frames, *TOY.latent)
     spec = changed(spec, latents=latents, ref_picture=smooth(1, 4, size_px, size_px))
-    for folder, most, mean in ((exported.fp32, 1.0, 0.01), (exported.int8, 24.0, 1.5)):
+    for folder, most, mean in ((exported.fp32, 1.0, 0.001), (exported.int8, 64.0, 0.5)):
         found = differences(spec, folder / "decoder.onnx")
         assert found["max"] <= most
         assert found["mean"] < mean
