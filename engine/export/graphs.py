@@ -16,7 +16,8 @@ from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser
-from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader, face_mask
+from engine.train.models.embedding import ControlEmbedding
+from engine.train.models.instruments import FaceLocator, Reader, face_mask
 
 OPSET = 17
 DECODER_BANKS = ("flow_12", "flow_24", "flow_48", "mouth_quarter", "mouth_half", "eyes_quarter", "eyes_half")
@@ -86,14 +87,18 @@ class DenoiserGraph(nn.Module):
 
 
 class ExpressionGraph(nn.Module):
-    """controls [1, 21], ref_latent -> latents [1, 16, 4, 4]."""
+    """controls [1, 21] -> latents [1, 16, 4, 4].
 
-    def __init__(self, expression: ExpressionEditor) -> None:
+    Decoding them edits the reference picture before its features are taken, LLIA's way of expression
+    control (LLIA uses a portrait-animation model there).
+    """
+
+    def __init__(self, embedding: ControlEmbedding) -> None:
         super().__init__()
-        self.expression = expression
+        self.embedding = embedding
 
-    def forward(self, controls: Tensor, ref_latent: Tensor) -> Tensor:
-        latents: Tensor = self.expression(controls, ref_latent)
+    def forward(self, controls: Tensor) -> Tensor:
+        latents: Tensor = self.embedding(controls)
         return latents
 
 

@@ -29,18 +29,19 @@ from engine.export.graphs import (
 )
 from engine.export.quantize import Feed, quantize_convolutions, quantize_products
 from engine.train.data.shards import open_folder
+from engine.train.diffusion import STUDENT_TIMESTEPS
 from engine.train.instruments import READER_PX
 from engine.train.models import geometry as geo
 from engine.train.models.audio_encoder import AudioEncoder
 from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser
-from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader
+from engine.train.models.instruments import FaceLocator, Reader
 from engine.train.trainer import load_averaged
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
 
 FPS = 25
-SAMPLING_TIMESTEPS = {"1": [1.0], "2": [1.0, 0.5], "4": [1.0, 0.75, 0.5, 0.25]}
+SAMPLING_TIMESTEPS = {str(n): list(steps) for n, steps in STUDENT_TIMESTEPS.items()}
 FRAMING = {"eyes": [-0.19, 0.19, 0.09], "mouth": [0.0, 0.36]}
 """Where eyes and mouth lie in an aligned picture, -1..1: the mean of the studio's identities."""
 
@@ -51,17 +52,18 @@ class Networks:
     def __init__(self, runs: Path, config: ModelConfig, denoiser_stage: str = "distill") -> None:
         count = len(CONTROL_NAMES)
         self.config = config
-        self.autoencoder, self.locator = Autoencoder(config, count), FaceLocator()
+        self.autoencoder, self.locator = Autoencoder(config), FaceLocator()
         self.audio_encoder, self.denoiser = AudioEncoder(config), Denoiser(config)
         self.appearance = AppearanceNet(config)
-        self.expression, self.reader = ExpressionEditor(config, count), Reader(count)
+        self.reader = Reader(count)
         for stage, name, network in (
-            ("autoencoder", "autoencoder", self.autoencoder),
+            ("encoder", "encoder", self.autoencoder.encoder),
+            ("autoencoder", "reference", self.autoencoder.reference),
+            ("autoencoder", "decoder", self.autoencoder.decoder),
             ("locator", "locator", self.locator),
             ("audio", "audio_encoder", self.audio_encoder),
             ("diffusion", "appearance", self.appearance),
             (denoiser_stage, "denoiser", self.denoiser),
-            ("expression", "expression", self.expression),
             ("reader", "reader", self.reader),
         ):
             load_averaged(runs / stage, {name: network})
@@ -110,8 +112,8 @@ def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
             nets.locator, {"image": torch.rand(1, 4, geo.WORKING_PX, geo.WORKING_PX)}, ["landmarks"], {}
         ),
         "expression": GraphSpec(
-            ExpressionGraph(nets.expression),
-            {"controls": torch.rand(1, len(CONTROL_NAMES)), "ref_latent": banks["ref_latent"]},
+            ExpressionGraph(nets.autoencoder.embedding),
+            {"controls": torch.rand(1, len(CONTROL_NAMES))},
             ["latents"],
             {},
         ),
@@ -146,8 +148,7 @@ def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
         picture = refs[entry : entry + 1].astype(np.float32) / 255.0
         banks = dict(zip(BANKS, reference.run(None, {"ref_image": picture}), strict=True))
         wanted = controls[entry, 1 + entry % (controls.shape[1] - 1)][None]
-        shown = {"controls": wanted, "ref_latent": banks["ref_latent"]}
-        latents = expression.run(None, shown)[0]
+        latents = expression.run(None, {"controls": wanted})[0]
         feeds.append({"latents": latents, "ref_picture": picture, **{k: banks[k] for k in DECODER_BANKS}})
     return feeds
 

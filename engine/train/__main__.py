@@ -16,7 +16,7 @@ from engine.train.models.config import PRESETS
 from engine.train.trainer import Schedule
 
 STAGES = (
-    "render", "audio", "locator", "encoder", "autoencoder", "reader", "expression", "encode", "diffusion",
+    "render", "audio", "locator", "encoder", "autoencoder", "reader", "encode", "diffusion",
     "distill", "evaluate",
 )  # fmt: skip
 DEFAULTS = {
@@ -25,7 +25,6 @@ DEFAULTS = {
     "encoder": Schedule(samples=300_000, learning_rate=2e-3, warmup_samples=4000),
     "autoencoder": Schedule(samples=1_500_000, learning_rate=1.5e-3, warmup_samples=4000),
     "reader": Schedule(samples=400_000, learning_rate=1.5e-3),
-    "expression": Schedule(samples=150_000, learning_rate=1e-3),
     "diffusion": Schedule(samples=1_000_000, learning_rate=1e-3, warmup_samples=2000, ema=0.9995),
     "distill": Schedule(samples=200_000, learning_rate=2e-4, ema=0.98),
 }
@@ -43,6 +42,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="stop after this long; run again to go on")
     parser.add_argument("--pairs", default="pairs", help="folder of rendered pairs under --runs")
     parser.add_argument("--entries", type=int, default=1600, help="render: identities")
+    parser.add_argument("--identities", type=int, default=700, help="encoder: people painted at a time")
     parser.add_argument("--frames", type=int, default=12, help="render: frames per identity")
     parser.add_argument("--seed", type=int, default=0, help="render: seed of the first identity")
     parser.add_argument("--performances", type=int, default=1000, help="render: runs of frames")
@@ -99,19 +99,17 @@ def main(arguments: list[str] | None = None) -> int:
             case "locator":
                 instruments.train_locator(pairs, held, folder, _schedule(args), device)
             case "encoder":
-                encoder.train(pairs, held, folder, config, _schedule(args), device)
+                encoder.train(runs / "corpus", held, folder, config, _schedule(args), device, args.identities)
             case "autoencoder":
                 autoencoder.train(pairs, held, folder, config, _schedule(args), device, entries=6)
             case "reader":
                 instruments.train_reader(pairs, held, folder, _schedule(args), device)
-            case "expression":
-                instruments.train_expression(pairs, runs, folder, config, _schedule(args), device)
             case "encode":
                 suffix = "_held" if args.held else ""
                 performances, corpus = runs / f"performances{suffix}", runs / f"corpus{suffix}"
                 latents.encode(performances, corpus, runs, runs / f"latents{suffix}", config, device)
             case "diffusion":
-                diffusion.train(runs / "latents", runs, folder, config, _schedule(args), device)
+                diffusion.train(runs / "latents", folder, config, _schedule(args), device)
             case "distill":
                 adversarial = not args.no_discriminator
                 distill.train(runs / "latents", runs, folder, config, _schedule(args), device, adversarial)

@@ -1,4 +1,4 @@
-"""Stage `autoencoder`: reference network and decoder, from rendered pairs and the finished encoder's latents.
+"""Stage `autoencoder`: reference network and decoder, from rendered pairs and their embedded controls.
 
 The studio gives for nothing what a film cannot: the same face with the reference's pose (so patches are
 learned in place and at full sharpness), and points that ride on the head (so the flow is told where to go).
@@ -20,12 +20,13 @@ from engine.train.losses import picture_loss, psnr_db
 from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
+from engine.train.models.embedding import ControlEmbedding
 from engine.train.models.layers import freeze_norms
 from engine.train.sheets import save_sheet
-from engine.train.trainer import Schedule, Trainer, load_averaged
-from engine.types import CONTROL_NAMES
+from engine.train.trainer import Schedule, Trainer
 
-LATENT_NOISE = 0.1
+LATENT_NOISE = 0.3
+"""Per latent number; controls are spread over 12 times as many, so it is 0.09 of a control's deviation."""
 NORM_SAMPLES = 4000
 """Batch norms gather statistics until then."""
 FRAMES_PER_ENTRY = 4
@@ -161,10 +162,9 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     times = len(batch["frame"]) // entries
     small = working_size(batch["ref"]).repeat_interleave(times, 0)
     with torch.autocast(batch["ref"].device.type, torch.bfloat16):
-        z = net.encoder(batch["frame"], small)
+        z = net.embedding(batch["controls"])
         banks = repeat(net.reference(batch["ref"]), times)
-        noisy = z + LATENT_NOISE * torch.randn_like(z)
-        decoded = net.decoder(noisy, banks)
+        decoded = net.decoder(z + LATENT_NOISE * torch.randn_like(z), banks)
     decoded = {k: v.float() for k, v in decoded.items()}
     ref = batch["ref"].repeat_interleave(times, 0)
     still = batch["anchors_ref"].repeat_interleave(times, 0)
@@ -185,22 +185,25 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def evaluate(
-    networks: dict[str, nn.Module], pairs: Pairs, sheet: Path | None, entries: int = 16
+    networks: dict[str, nn.Module],
+    latent: tuple[int, int, int],
+    pairs: Pairs,
+    sheet: Path | None,
+    entries: int = 16,
 ) -> dict[str, float]:
     """PSNR on held-out identities at 384 px: mouth and eye regions; and of the whole picture at 96 px.
 
     `*_ref` is what the untouched reference scores.
     """
-    net = networks["autoencoder"]
-    assert isinstance(net, Autoencoder)
+    embedding = ControlEmbedding(latent)
     scores: dict[str, list[Tensor]] = {}
     shots = []
     count = min(6, pairs.frames)
     for entry in range(min(entries, pairs.entries)):
         batch = pairs.batch(np.array([entry]), np.arange(count)[None])
         small = working_size(batch["ref"]).expand(count, -1, -1, -1)
-        z = net.encoder(batch["frame"], small)
-        decoded = net.decoder(z, repeat(net.reference(batch["ref"]), count))
+        z = embedding(batch["controls"])
+        decoded = networks["decoder"](z, repeat(networks["reference"](batch["ref"]), count))
         ref = batch["ref"].expand(count, -1, -1, -1)
         results = {"whole96": (shrunk(decoded, small), batch["frame"], small)}
         for name, region in REGIONS.items():
@@ -235,20 +238,18 @@ def train(
 ) -> None:
     """Runs the stage; `data` and `held` are folders of rendered pairs."""
     torch.manual_seed(0)
-    net = Autoencoder(config, len(CONTROL_NAMES)).to(device)
-    load_averaged(folder.parent / "encoder", {"encoder": net.encoder, "controls": net.controls})
+    net = Autoencoder(config).to(device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
     pairs, test = Pairs(data, device), Pairs(held, device)
     trainer = Trainer(
         folder,
-        {"autoencoder": net},
+        {"reference": net.reference, "decoder": net.decoder},
         schedule,
         device=device,
-        on_checkpoint=lambda nets: evaluate(nets, test, folder / "sheet.png"),
+        on_checkpoint=lambda nets: evaluate(nets, config.latent, test, folder / "sheet.png"),
     )
     rng = np.random.default_rng(trainer.samples)
     for samples in trainer:
-        net.encoder.eval()
         if samples >= NORM_SAMPLES:
             freeze_norms(net)
         trainer.step(losses(net, pairs.draw(entries, rng)), entries * FRAMES_PER_ENTRY)

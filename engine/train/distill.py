@@ -14,12 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.train.diffusion import FRAMES_PER_BATCH, Clip, ClipLosses, LatentRuns, alpha, clip_length, sigma
-from engine.train.models.autoencoder import Autoencoder
+from engine.train.diffusion import (
+    FRAMES_PER_BATCH,
+    Clip,
+    ClipLosses,
+    LatentRuns,
+    alpha,
+    clip_length,
+    sigma,
+    timestep_at,
+)
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator
 from engine.train.trainer import Schedule, Trainer, load_averaged
-from engine.types import CONTROL_NAMES
 
 TEACHER_STEPS = 10
 ADVERSARIAL_WEIGHT = 0.03
@@ -48,15 +55,13 @@ def train(
 ) -> None:
     """Runs the stage; the teacher is the averaged denoiser of stage `diffusion`."""
     torch.manual_seed(0)
-    autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
     teacher, student = Denoiser(config).to(device), Denoiser(config).to(device)
-    load_averaged(runs / "encoder", {"controls": autoencoder.controls})
     appearance = AppearanceNet(config).to(device)
     load_averaged(runs / "diffusion", {"denoiser": teacher, "appearance": appearance})
     student.load_state_dict(teacher.state_dict())
     critic = LatentDiscriminator(config).to(device)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), 3e-4, betas=(0.5, 0.98))
-    score = ClipLosses(autoencoder).to(device)
+    score = ClipLosses(config).to(device)
     clips = LatentRuns(data, config, device)
     trainer = Trainer(
         folder,
@@ -73,7 +78,9 @@ def train(
         batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames))
         clip = clips.draw(batch, length)
         step = torch.randint(1, TEACHER_STEPS + 1, (batch,), device=device)
-        t, u = step / TEACHER_STEPS, (step - 1) / TEACHER_STEPS
+        # Step TEACHER_STEPS starts from noise, step 1 ends at the clean latent.
+        t = timestep_at(1.0 - step / TEACHER_STEPS)
+        u = torch.where(step == 1, 0.0, timestep_at(1.0 - (step - 1) / TEACHER_STEPS))
         x = alpha(t) * clip.x0 + sigma(t) * torch.randn_like(clip.x0)
         with torch.autocast(device.type, torch.bfloat16):
             with torch.no_grad():

@@ -19,7 +19,7 @@ from engine.sampling import add_noise, alpha_sigma, sample_consistency
 from engine.train.autoencoder import repeat
 from engine.train.data.shards import open_folder
 from engine.train.data.studio import FULL, Studio
-from engine.train.diffusion import LatentRuns
+from engine.train.diffusion import STUDENT_TIMESTEPS, LatentRuns, timestep_at
 from engine.train.instruments import reader_input
 from engine.train.losses import psnr_db, ssim
 from engine.train.models import geometry as geo
@@ -30,7 +30,6 @@ from engine.train.models.instruments import Reader
 from engine.train.trainer import load_averaged
 from engine.types import CONTROL_NAMES, AvatarState
 
-STUDENT_TIMESTEPS = {1: (1.0,), 2: (1.0, 0.5), 4: (1.0, 0.75, 0.5, 0.25)}
 FPS = 25
 AREAS = {"mouth": (geo.MOUTH,), "eyes": geo.EYES}
 HEAD = [CONTROL_NAMES.index(n) for n in ("headYaw", "headPitch", "headRoll", "headShift")]
@@ -45,7 +44,8 @@ def ddim(steps: int) -> Sampler:
     def sample(denoiser: Callable[[Tensor, float], Tensor], noise: Callable[[int], Tensor]) -> Tensor:
         x = noise(0)
         for i in range(steps):
-            t, u = 1.0 - i / steps, 1.0 - (i + 1) / steps
+            t = timestep_at(i / steps)
+            u = timestep_at((i + 1) / steps) if i + 1 < steps else 0.0
             x0 = denoiser(x, t)
             a, s = alpha_sigma(t)
             x = add_noise(x0, (x - a * x0) / s, u)
@@ -97,9 +97,11 @@ class Bench:
     """The networks and held-out data that every figure needs."""
 
     def __init__(self, runs: Path, config: ModelConfig) -> None:
-        self.autoencoder = Autoencoder(config, len(CONTROL_NAMES))
+        self.autoencoder = Autoencoder(config)
         self.reader = Reader(len(CONTROL_NAMES))
-        load_averaged(runs / "autoencoder", {"autoencoder": self.autoencoder})
+        load_averaged(runs / "encoder", {"encoder": self.autoencoder.encoder})
+        halves = {"reference": self.autoencoder.reference, "decoder": self.autoencoder.decoder}
+        load_averaged(runs / "autoencoder", halves)
         load_averaged(runs / "reader", {"reader": self.reader})
         self.frames = open_folder(runs / "performances_held")
         self.latents = LatentRuns(runs / "latents_held", config, torch.device("cpu"))

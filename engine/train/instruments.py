@@ -1,4 +1,4 @@
-"""Stages `locator`, `reader` and `expression`: the small networks that look at pictures."""
+"""Stages `locator` and `reader`: the small networks that look at pictures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from engine.train.autoencoder import Pairs
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import Autoencoder, working_size
-from engine.train.models.config import ModelConfig
-from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader
+from engine.train.models.autoencoder import working_size
+from engine.train.models.instruments import FaceLocator, Reader
 from engine.train.models.layers import freeze_norms
-from engine.train.trainer import Schedule, Trainer, load_averaged
+from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES
 
 NORM_SAMPLES = 10_000
@@ -125,23 +124,3 @@ def train_reader(data: Path, held: Path, folder: Path, schedule: Schedule, devic
             made = net(*reader_input(batch, soften=True))
         error = (made.float() - wanted(batch)).pow(2)
         trainer.step({"controls": error[:, :-1].mean(), "aperture": 4.0 * error[:, -1].mean()}, 48)
-
-
-def train_expression(
-    data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device
-) -> None:
-    """The latent that the finished encoder would give a frame, from its controls and the reference alone."""
-    torch.manual_seed(0)
-    autoencoder = Autoencoder(config, len(CONTROL_NAMES)).to(device)
-    load_averaged(runs / "encoder", {"encoder": autoencoder.encoder})
-    net = ExpressionEditor(config, len(CONTROL_NAMES)).to(device)
-    pairs = Pairs(data, device, "frame", "controls", "ref_small")
-    trainer = Trainer(folder, {"expression": net}, schedule, device=device)
-    rng = np.random.default_rng(trainer.samples)
-    for _ in trainer:
-        batch = entries_of(pairs, 32, rng)
-        small = batch["ref_small"]
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-            truth = autoencoder.encoder(batch["frame"], small).float()
-            ref_latent = autoencoder.encoder(small, small).float()
-        trainer.step({"latent": (net(batch["controls"], ref_latent) - truth).pow(2).mean()}, 32)

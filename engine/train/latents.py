@@ -13,11 +13,11 @@ from tqdm import tqdm
 from engine.train.audio import Windows
 from engine.train.data.shards import open_folder, takes_of
 from engine.train.models.audio_encoder import AudioEncoder
-from engine.train.models.autoencoder import Autoencoder, working_size
+from engine.train.models.autoencoder import working_size
 from engine.train.models.config import ModelConfig
+from engine.train.models.embedding import ControlEmbedding
 from engine.train.models.instruments import FaceLocator, face_mask
 from engine.train.trainer import load_averaged
-from engine.types import CONTROL_NAMES
 
 
 @torch.no_grad()
@@ -25,9 +25,8 @@ def encode(
     performances: Path, corpus: Path, runs: Path, out: Path, config: ModelConfig, device: torch.device
 ) -> None:
     """Writes z, ref_latent, picture (the reference at 96 px), face, audio_emb and state of every run."""
-    autoencoder, locator = Autoencoder(config, len(CONTROL_NAMES)).to(device), FaceLocator().to(device)
+    embedding, locator = ControlEmbedding(config.latent).to(device), FaceLocator().to(device)
     encoder = AudioEncoder(config).to(device)
-    load_averaged(runs / "encoder", {"encoder": autoencoder.encoder})
     load_averaged(runs / "locator", {"locator": locator})
     load_averaged(runs / "audio", {"audio_encoder": encoder})
     arrays = open_folder(performances)
@@ -40,16 +39,13 @@ def encode(
 
     starts = list(zip(arrays["take"], arrays["first"], strict=True))
     for i, (take, first) in enumerate(tqdm(starts, desc="encode", mininterval=10.0)):
-        frames = torch.from_numpy(np.array(arrays["frame"][i])).to(device).float() / 255.0
         ref = torch.from_numpy(np.array(arrays["ref"][i : i + 1])).to(device).float() / 255.0
         small = working_size(ref)
-        span = slice(int(first), int(first) + len(frames))
+        span = slice(int(first), int(first) + arrays["controls"].shape[1])
         with torch.autocast(device.type, torch.bfloat16):
-            z = autoencoder.encoder(frames, small.expand(len(frames), -1, -1, -1))
-            ref_latent = autoencoder.encoder(small, small)[0]
             audio_emb = encoder(windows.cut(windows.take_starts[take][span]))
-        keep("z", z)
-        keep("ref_latent", ref_latent)
+        keep("z", embedding(torch.from_numpy(np.array(arrays["controls"][i])).to(device)))
+        keep("ref_latent", embedding(torch.from_numpy(np.array(arrays["ref_controls"][i])).to(device)))
         keep("picture", small[0] * 255.0 + 0.5, torch.uint8)
         keep("face", face_mask(locator(small), config.latent[1:])[0])
         keep("audio_emb", audio_emb)

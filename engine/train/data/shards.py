@@ -171,11 +171,13 @@ def render_performances(
         np.float32
     )
     aperture = np.zeros((n, run_frames), np.float32)
+    ref_controls = np.zeros((n, len(CONTROL_NAMES)), np.float32)
     studio = Studio([first_seed], device=device)
     for i, (k, _) in enumerate(tqdm(runs, desc="performances", mininterval=10.0)):
         if i % 2 == 0:  # an identity performs two runs: painting costs as much as 40 frames
             studio = Studio([first_seed + i // 2], device=device)
-        still = torch.from_numpy(reference_for(takes[k], rng)).to(device)
+        ref_controls[i] = reference_for(takes[k], rng)[0]
+        still = torch.from_numpy(ref_controls[i : i + 1]).to(device)
         ref[i] = to_bytes(studio.render(torch.zeros(1, dtype=torch.long), still, FULL(geo.REFERENCE_PX)))[0]
         moves = torch.from_numpy(controls[i]).to(device)
         ids = torch.zeros(run_frames, dtype=torch.long, device=device)
@@ -187,6 +189,7 @@ def render_performances(
     np.save(folder / "take.npy", np.array([k for k, _ in runs]))
     np.save(folder / "first.npy", np.array([first for _, first in runs]))
     np.save(folder / "controls.npy", controls)
+    np.save(folder / "ref_controls.npy", ref_controls)
     np.save(folder / "aperture.npy", aperture)
     _finish(folder, finished)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine.train.models import geometry as geo
 from engine.train.models.config import ModelConfig
+from engine.train.models.embedding import ControlEmbedding
 from engine.train.models.layers import ConvBlock, LatentMap, ResBlock
 
 Banks = Mapping[str, Tensor]
@@ -25,11 +26,7 @@ def _up(x: Tensor) -> Tensor:
 
 
 class FrameEncoder(nn.Module):
-    """(frame, reference) -> latent.
-
-    Both are premultiplied RGBA [B, 4, 96, 96] in 0..1; the latent [B, 16, 4, 4] has unit variance
-    per channel (a batch norm without affine parameters gives it).
-    """
+    """(frame, reference) -> latent [B, 16, 4, 4]; both are premultiplied RGBA [B, 4, 96, 96] in 0..1."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -39,10 +36,9 @@ class FrameEncoder(nn.Module):
             ConvBlock(b, c, 2), ResBlock(c), ConvBlock(c, d, 2), ResBlock(d),
         )  # fmt: skip
         self.out = nn.Conv2d(d, config.latent[0], 3)
-        self.norm = nn.BatchNorm2d(config.latent[0], affine=False, momentum=0.02)
 
     def forward(self, frame: Tensor, ref: Tensor) -> Tensor:
-        latent: Tensor = self.norm(self.out(self.net(torch.cat([frame, ref], dim=1))))
+        latent: Tensor = self.out(self.net(torch.cat([frame, ref], dim=1)))
         return latent
 
 
@@ -240,15 +236,14 @@ def _lay_over(frame: Tensor, patch: Tensor, name: str, places: Tensor) -> Tensor
 
 
 class Autoencoder(nn.Module):
-    """Encoder, reference network, decoder, and a head that reads the studio's controls off the latent."""
+    """Encoder, reference network and decoder about the latent space that `ControlEmbedding` defines."""
 
-    def __init__(self, config: ModelConfig, controls: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.encoder = FrameEncoder(config)
         self.reference = ReferenceNet(config)
         self.decoder = Decoder(config)
-        size = config.latent[0] * config.latent[1] * config.latent[2]
-        self.controls = nn.Sequential(nn.Flatten(), nn.Linear(size, 128), nn.ReLU(), nn.Linear(128, controls))
+        self.embedding = ControlEmbedding(config.latent)
 
 
 def working_size(picture: Tensor) -> Tensor:

@@ -1,11 +1,10 @@
-"""Small networks that look at pictures: the face locator, the reader and the expression editor."""
+"""Small networks that look at pictures: the face locator and the reader."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from engine.train.models.config import ModelConfig
 from engine.train.models.layers import ConvBlock, ResBlock
 
 
@@ -50,31 +49,6 @@ class Reader(nn.Module):
         near = self.mouth(torch.cat([mouth, ref_mouth], dim=1))
         measured: Tensor = self.out(torch.cat([whole, near], dim=1))
         return measured
-
-
-class ExpressionEditor(nn.Module):
-    """Controls [B, 21] and the banks -> the latent [B, 16, 4, 4] that shows this expression on this face.
-
-    Decoding it edits the reference picture before its features are taken, LLIA's way of expression control
-    (LLIA uses a portrait-animation model there).
-    """
-
-    def __init__(self, config: ModelConfig, controls: int) -> None:
-        super().__init__()
-        self.shape = config.latent
-        size = config.latent[0] * config.latent[1] * config.latent[2]
-        self.net = nn.Sequential(
-            nn.Linear(controls + size, 256),
-            nn.ReLU(),
-            nn.Linear(256, 256),
-            nn.ReLU(),
-            nn.Linear(256, size),
-        )
-
-    def forward(self, controls: Tensor, ref_latent: Tensor) -> Tensor:
-        joined = torch.cat([controls, ref_latent.flatten(1)], dim=1)
-        latents: Tensor = self.net(joined).unflatten(1, self.shape)
-        return latents
 
 
 def face_mask(landmarks: Tensor, grid: tuple[int, int]) -> Tensor:
