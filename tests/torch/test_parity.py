@@ -26,7 +26,7 @@ from engine.train.models.audio_encoder import AudioEncoder
 from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import TOY
 from engine.train.models.denoiser import AppearanceNet, Denoiser
-from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader
+from engine.train.models.instruments import FaceLocator, Reader
 from engine.types import CONTROL_NAMES
 
 NAMES = ("audio_encoder", "reference", "denoiser", "decoder", "face_locator", "expression", "reader")
@@ -41,22 +41,13 @@ def smooth(*shape: int) -> Tensor:
 
 def lively() -> Autoencoder:
     """Flows of several pixels and patches of strong colours, so that errors in them are seen."""
-    network = Autoencoder(TOY, COUNT)
+    network = Autoencoder(TOY)
     decoder = network.decoder
     with torch.no_grad():
         for conv in (decoder.flow.coarse, decoder.flow.fine):
             nn.init.normal_(conv.weight, std=0.02)
         for head in (decoder.mouth, decoder.eyes):
             head.out.get_parameter("0.weight").mul_(8.0)
-    return network
-
-
-def expressive() -> ExpressionEditor:
-    """Its latents calibrate the decoder: they must be as large as those it is given later."""
-    network = ExpressionEditor(TOY, COUNT)
-    nn.init.normal_(network.net.get_parameter("4.bias"))
-    with torch.no_grad():
-        network.net.get_parameter("4.weight").mul_(10.0)
     return network
 
 
@@ -86,12 +77,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     runs = tmp_path_factory.mktemp("runs")
+    autoencoder = lively()
     stages: dict[str, dict[str, nn.Module]] = {
-        "autoencoder": {"autoencoder": lively()},
+        "encoder": {"encoder": autoencoder.encoder},
+        "autoencoder": {"reference": autoencoder.reference, "decoder": autoencoder.decoder},
         "locator": {"locator": FaceLocator()},
         "audio": {"audio_encoder": AudioEncoder(TOY)},
         "diffusion": {"denoiser": Denoiser(TOY), "appearance": AppearanceNet(TOY)},
-        "expression": {"expression": expressive()},
         "reader": {"reader": Reader(COUNT)},
     }
     for stage, networks in stages.items():

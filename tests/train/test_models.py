@@ -19,7 +19,8 @@ from engine.train.models.autoencoder import (
 )
 from engine.train.models.config import NANO, TOY
 from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator
-from engine.train.models.instruments import ExpressionEditor, FaceLocator, Reader, face_mask
+from engine.train.models.embedding import ControlEmbedding
+from engine.train.models.instruments import FaceLocator, Reader, face_mask
 from engine.train.models.layers import freeze_norms
 from engine.types import CONTROL_NAMES
 
@@ -36,7 +37,7 @@ def one_seed() -> None:
 
 @pytest.fixture(scope="module")
 def autoencoder() -> Autoencoder:
-    return Autoencoder(TOY, COUNT).eval()
+    return Autoencoder(TOY).eval()
 
 
 def decoded(frames: int, *, flow: float = 0.0, mask: float = 0.0) -> dict[str, Tensor]:
@@ -52,7 +53,17 @@ def decoded(frames: int, *, flow: float = 0.0, mask: float = 0.0) -> dict[str, T
 def test_latents_have_the_configured_shape(autoencoder: Autoencoder) -> None:
     small = torch.rand(3, 4, geo.WORKING_PX, geo.WORKING_PX)
     assert autoencoder.encoder(small, small).shape == (3, *LATENT)
-    assert autoencoder.controls(torch.randn(3, *LATENT)).shape == (3, COUNT)
+
+
+def test_embedding_is_exact_and_of_unit_variance() -> None:
+    embedding = ControlEmbedding(LATENT)
+    controls = embedding.mean + embedding.std * torch.randn(4000, COUNT)
+    latents = embedding(controls)
+    assert latents.shape == (4000, *LATENT)
+    assert abs(float(latents.var()) - 1.0) < 0.05
+    torch.testing.assert_close(embedding.controls(latents), controls, atol=1e-4, rtol=1e-4)
+    other = ControlEmbedding(LATENT)
+    assert torch.equal(embedding.matrix, other.matrix)
 
 
 def test_reference_banks_and_decoder(autoencoder: Autoencoder) -> None:
@@ -118,8 +129,6 @@ def test_instruments() -> None:
     small, mouth = torch.rand(2, 4, geo.WORKING_PX, geo.WORKING_PX), torch.rand(2, 3, 72, 72)
     assert FaceLocator().eval()(small).shape == (2, 7, 2)
     assert Reader(COUNT).eval()(small, small, mouth, mouth).shape == (2, COUNT + 1)
-    editor = ExpressionEditor(TOY, COUNT)
-    assert editor(torch.rand(2, COUNT), torch.randn(2, *LATENT)).shape == (2, *LATENT)
     assert AppearanceNet(TOY).eval()(small).shape == (2, 36, TOY.bank_width)
 
 
@@ -132,7 +141,7 @@ def test_face_mask_is_high_inside_the_landmarks_only() -> None:
 
 
 def test_frozen_norms_keep_their_statistics() -> None:
-    net = Autoencoder(TOY, COUNT).train()
+    net = Autoencoder(TOY).train()
     small = torch.rand(4, 4, geo.WORKING_PX, geo.WORKING_PX)
     freeze_norms(net)
     before = {k: v.clone() for k, v in net.state_dict().items() if "running" in k}

@@ -35,10 +35,9 @@ COMMANDS = (
     "render --entries 2 --frames 4 --held",
     "audio --samples 256",
     "locator --samples 64",
-    "encoder --samples 64",
+    "encoder --samples 64 --identities 4",
     "autoencoder --samples 24",
     "reader --samples 48",
-    "expression --samples 32",
     "render --what performances --performances 2 --run-frames 25",
     "render --what performances --performances 1 --run-frames 24 --held",
     "encode",
@@ -47,7 +46,7 @@ COMMANDS = (
     "distill --samples 16",
     "evaluate --limit 1",
 )
-LEARNED = ("audio", "locator", "encoder", "autoencoder", "reader", "expression", "diffusion", "distill")
+LEARNED = ("audio", "locator", "encoder", "autoencoder", "reader", "diffusion", "distill")
 
 
 def stage(command: str, runs: Path) -> int:

@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("skia")
 
-import torch  # noqa: E402
+import torch
 
-from engine.train.data.studio import (  # noqa: E402
+from engine.train.data.studio import (
     ANCHOR_NAMES,
     EYE_VIEWS,
     FULL,
@@ -21,7 +21,7 @@ from engine.train.data.studio import (  # noqa: E402
     random_controls,
     sample_identity,
 )
-from engine.types import CONTROL_NAMES  # noqa: E402
+from engine.types import CONTROL_NAMES
 
 SIGNED = {"eyeLookX", "eyeLookY", "headYaw", "headPitch", "headRoll", "headShift", "breath"}
 HEAD = ("headYaw", "headPitch", "headRoll", "headShift", "breath")
@@ -47,7 +47,7 @@ def test_render_gives_premultiplied_rgba_of_the_view(studio: Studio) -> None:
         img = studio.render(IDS, c, view)
         assert img.shape == (4, 4, view.height_px, view.width_px)
         assert img.dtype == torch.float32
-        assert 0 <= img.min()
+        assert img.min() >= 0
         assert img.max() <= 1
         assert (img[:, :3] <= img[:, 3:] + 0.02).all()
 
@@ -86,7 +86,7 @@ def test_mouth_fits_its_crop_for_many_identities() -> None:
         c[:, CONTROL_NAMES.index(name)] = 0
     still = c.clone()
     for name in CONTROL_NAMES:
-        if name.startswith("mouth") and name not in ("mouthClose", "mouthSmile") or name == "tongueUp":
+        if (name.startswith("mouth") and name not in ("mouthClose", "mouthSmile")) or name == "tongueUp":
             still[:, CONTROL_NAMES.index(name)] = 0
     view = FULL(384)
     change = (studio.render(ids, c, view) - studio.render(ids, still, view)).abs().amax((0, 1))
