@@ -27,6 +27,8 @@ from engine.train.trainer import Schedule, Trainer
 
 LATENT_NOISE = 0.3
 """Per latent number; controls are spread over 12 times as many, so it is 0.09 of a control's deviation."""
+WHOLE_SHARE = 0.3
+"""Share of steps on whole pictures; the others teach the patches alone, which have the most to learn."""
 NORM_SAMPLES = 4000
 """Batch norms gather statistics until then."""
 FRAMES_PER_ENTRY = 4
@@ -156,8 +158,30 @@ def patch_losses(patch: Tensor, crop: Tensor, truth: Tensor) -> dict[str, Tensor
     }
 
 
+def drawing_losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
+    """Losses of the patches alone, in place and at full sharpness; costs half of `losses`."""
+    entries = len(batch["ref"])
+    times = len(batch["controls"]) // entries
+    with torch.autocast(batch["ref"].device.type, torch.bfloat16):
+        z = net.embedding(batch["controls"])
+        banks = repeat(net.reference.patches(batch["ref"]), times)
+        mouth, left, right = net.decoder.patches(z + LATENT_NOISE * torch.randn_like(z), banks)
+    patches = {"mouth": mouth.float(), "eye_left": left.float(), "eye_right": right.float()}
+    return _patch_losses(patches, batch, times)
+
+
+def _patch_losses(patches: dict[str, Tensor], batch: Batch, times: int) -> dict[str, Tensor]:
+    out: dict[str, Tensor] = {}
+    for name, box in CROPS.items():
+        crop = box.crop(batch["ref"])[:, :3].repeat_interleave(times, 0)
+        weight = 1.5 if name == "mouth" else 1.0
+        parts = patch_losses(patches[name], crop, batch[f"crop_{name}"])
+        out |= {f"{k}_{name}": weight * v for k, v in parts.items()}
+    return out
+
+
 def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
-    """All losses of one batch."""
+    """All losses of one batch: the patches', and those of the picture they are carried into."""
     entries = len(batch["ref"])
     times = len(batch["frame"]) // entries
     small = working_size(batch["ref"]).repeat_interleave(times, 0)
@@ -166,19 +190,16 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         banks = repeat(net.reference(batch["ref"]), times)
         decoded = net.decoder(z + LATENT_NOISE * torch.randn_like(z), banks)
     decoded = {k: v.float() for k, v in decoded.items()}
-    ref = batch["ref"].repeat_interleave(times, 0)
+    out = _patch_losses(decoded, batch, times)
+    out["whole"] = 2.0 * picture_loss(shrunk(decoded, small), batch["frame"])
     still = batch["anchors_ref"].repeat_interleave(times, 0)
-    out = {
-        "whole": 2.0 * picture_loss(shrunk(decoded, small), batch["frame"]),
-    }
     for flow, points in (("patch_flow", PATCH_ANCHORS), ("flow", PICTURE_ANCHORS)):
         distance = anchor_loss(decoded[flow], batch["anchors"][:, points], still[:, points])
         out[f"anchors_{flow}"] = 6.0 * distance
-    for name, box in CROPS.items():
-        truth, crop = batch[f"crop_{name}"], box.crop(ref)[:, :3]
+    ref = batch["ref"][:, :3].repeat_interleave(times, 0)
+    for name in CROPS:
+        region = compose(decoded, ref, ref.shape[-1], view=REGIONS[name], names=(name,))
         weight = 1.5 if name == "mouth" else 1.0
-        out |= {f"{k}_{name}": weight * v for k, v in patch_losses(decoded[name], crop, truth).items()}
-        region = compose(decoded, ref[:, :3], ref.shape[-1], view=REGIONS[name], names=(name,))
         out[f"region_{name}"] = weight * picture_loss(region, batch[f"region_{name}"])
     return out
 
@@ -241,6 +262,7 @@ def train(
     net = Autoencoder(config).to(device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
     pairs, test = Pairs(data, device), Pairs(held, device)
+    drawings = Pairs(data, device, "ref", "controls", *(f"crop_{name}" for name in CROPS))
     trainer = Trainer(
         folder,
         {"reference": net.reference, "decoder": net.decoder},
@@ -252,4 +274,8 @@ def train(
     for samples in trainer:
         if samples >= NORM_SAMPLES:
             freeze_norms(net)
-        trainer.step(losses(net, pairs.draw(entries, rng)), entries * FRAMES_PER_ENTRY)
+        if rng.random() < WHOLE_SHARE:
+            step_losses = losses(net, pairs.draw(entries, rng))
+        else:
+            step_losses = drawing_losses(net, drawings.draw(entries, rng))
+        trainer.step(step_losses, entries * FRAMES_PER_ENTRY)

@@ -61,7 +61,7 @@ class LiveFrames:
         self.refs = (refs * 255.0 + 0.5).byte().unflatten(0, (self.REFERENCES, identities))
 
     def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Frame and reference [count, 4, 96, 96], premultiplied RGBA, and the frame's controls [count, 21]."""
+        """Frame and reference [count, 4, 96, 96], premultiplied, and the frame's controls [count, 21]."""
         ids = torch.from_numpy(self.rng.integers(0, self.refs.shape[1], count))
         moves = torch.from_numpy(random_controls(count, self.rng)).float()
         calm = torch.from_numpy(self.rng.random(count) < 0.4)

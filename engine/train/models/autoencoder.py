@@ -71,22 +71,23 @@ class ReferenceNet(nn.Module):
         self.mouth = PatchReference(config.mouth)
         self.eyes = PatchReference(config.eyes)
 
-    def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        f48 = self.to_48(working_size(picture))
-        f24 = self.to_24(f48)
-        f12 = self.to_12(f24)
+    def patches(self, picture: Tensor) -> dict[str, Tensor]:
+        """The banks of the patch heads."""
         eyes = torch.stack([geo.EYES[0].crop(picture), geo.EYES[1].crop(picture).flip(-1)], dim=1)
         mouth_quarter, mouth_half = self.mouth(geo.MOUTH.crop(picture))
         eyes_quarter, eyes_half = self.eyes(eyes.flatten(0, 1))
         return {
-            "flow_12": f12,
-            "flow_24": f24,
-            "flow_48": f48,
             "mouth_quarter": mouth_quarter,
             "mouth_half": mouth_half,
             "eyes_quarter": eyes_quarter,
             "eyes_half": eyes_half,
         }
+
+    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+        f48 = self.to_48(working_size(picture))
+        f24 = self.to_24(f48)
+        f12 = self.to_12(f24)
+        return {"flow_12": f12, "flow_24": f24, "flow_48": f48, **self.patches(picture)}
 
 
 class FlowHead(nn.Module):
