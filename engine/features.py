@@ -15,7 +15,7 @@ FFT_SAMPLES = 512
 WIN_SAMPLES = 400
 WINDOW_FRAMES = 40
 LOOKAHEAD_FRAMES = 8
-"""A window holds 40 mel frames (400 ms), the last 8 (80 ms) of them after the frame's own time (our choice)."""
+"""A window holds 40 mel frames (400 ms), the last 8 (80 ms) after the frame's own time (our choice)."""
 
 Float = npt.NDArray[np.float32]
 

@@ -20,7 +20,10 @@ from engine.train.models.embedding import ControlEmbedding
 from engine.train.models.instruments import FaceLocator, Reader, face_mask
 
 OPSET = 17
-DECODER_BANKS = ("flow_12", "flow_24", "flow_48", "mouth_quarter", "mouth_half", "eyes_quarter", "eyes_half")
+DECODER_BANKS = (
+    "flow_12", "flow_24", "flow_48", "mouth_quarter", "mouth_half", "mouth_crop", "eyes_quarter", "eyes_half",
+    "eyes_crop",
+)  # fmt: skip
 BANKS = ("bank", "ref_latent", "face", *DECODER_BANKS)
 
 

@@ -140,21 +140,24 @@ def shrunk(decoded: dict[str, Tensor], small: Tensor) -> Tensor:
     return compose(pooled, small, geo.WORKING_PX, view=whole, names=tuple(CROPS))
 
 
-def patch_losses(patch: Tensor, crop: Tensor, truth: Tensor) -> dict[str, Tensor]:
+def patch_losses(patch: Tensor, moved: Tensor, new: Tensor, crop: Tensor, truth: Tensor) -> dict[str, Tensor]:
     """Losses of one patch [B, 4, h, w] against the crop as the studio draws it, unmoved.
 
-    The mixed result alone leaves the mask shut for ever (bad first colours close it, and a shut mask teaches
-    no colours), so colours and mask are also told directly. What changes against the reference counts most.
+    The mixed result alone leaves the cover shut for ever (bad first colours close it, and a shut cover
+    teaches no colours), so flow, new pixels and cover are also told directly. What changes against the
+    reference counts most.
     """
     change = F.max_pool2d((crop - truth).abs().mean(1, keepdim=True), 3, 1, 1)
-    rgb, mask = patch[:, :3], patch[:, 3:]
-    painted = crop + mask * (rgb - crop)
+    rgb, cover = patch[:, :3], patch[:, 3:]
+    painted = crop + cover * (rgb - crop)
     focus = 1.0 + 8.0 * change
     wanted = (change * 8.0).clamp(max=1.0)
     return {
         "crop": picture_loss(painted, truth) + ((painted - truth).abs() * focus).mean(),
         "paint": 0.5 * ((rgb - truth).abs() * (0.1 + 8.0 * change)).mean(),
-        "mask": 0.3 * ((mask - wanted).abs() * focus).mean(),
+        "moved": 0.3 * ((moved - truth).abs() * (0.1 + 8.0 * change)).mean(),
+        "new": 0.1 * ((new - truth).abs() * (0.1 + 8.0 * change)).mean(),
+        "cover": 0.3 * ((cover - wanted).abs() * focus).mean(),
     }
 
 
@@ -165,8 +168,7 @@ def drawing_losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     with torch.autocast(batch["ref"].device.type, torch.bfloat16):
         z = net.embedding(batch["controls"])
         banks = repeat(net.reference.patches(batch["ref"]), times)
-        mouth, left, right = net.decoder.patches(z + LATENT_NOISE * torch.randn_like(z), banks)
-    patches = {"mouth": mouth.float(), "eye_left": left.float(), "eye_right": right.float()}
+        patches = net.decoder.patches(z + LATENT_NOISE * torch.randn_like(z), banks)
     return _patch_losses(patches, batch, times)
 
 
@@ -175,7 +177,8 @@ def _patch_losses(patches: dict[str, Tensor], batch: Batch, times: int) -> dict[
     for name, box in CROPS.items():
         crop = box.crop(batch["ref"])[:, :3].repeat_interleave(times, 0)
         weight = 1.5 if name == "mouth" else 1.0
-        parts = patch_losses(patches[name], crop, batch[f"crop_{name}"])
+        made = (patches[name], patches[f"{name}_moved"], patches[f"{name}_new"])
+        parts = patch_losses(*made, crop, batch[f"crop_{name}"])
         out |= {f"{k}_{name}": weight * v for k, v in parts.items()}
     return out
 

@@ -74,13 +74,16 @@ class ReferenceNet(nn.Module):
     def patches(self, picture: Tensor) -> dict[str, Tensor]:
         """The banks of the patch heads."""
         eyes = torch.stack([geo.EYES[0].crop(picture), geo.EYES[1].crop(picture).flip(-1)], dim=1)
-        mouth_quarter, mouth_half = self.mouth(geo.MOUTH.crop(picture))
+        mouth = geo.MOUTH.crop(picture)
+        mouth_quarter, mouth_half = self.mouth(mouth)
         eyes_quarter, eyes_half = self.eyes(eyes.flatten(0, 1))
         return {
             "mouth_quarter": mouth_quarter,
             "mouth_half": mouth_half,
+            "mouth_crop": mouth[:, :3],
             "eyes_quarter": eyes_quarter,
             "eyes_half": eyes_half,
+            "eyes_crop": eyes[:, :, :3].flatten(0, 1),
         }
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
@@ -121,10 +124,15 @@ class FlowHead(nn.Module):
 
 
 class PatchHead(nn.Module):
-    """Latent features + features of the reference crop -> new pixels and where to use them.
+    """Latent features + features of the reference crop + the crop itself -> the crop as it looks now.
 
-    Out: RGB and mask, [B, 4, H, W] at the crop's own size.
+    A flow within the crop moves what the reference shows (lips, lids, iris keep their lines and colours), a
+    mix says where pixels are new (teeth, a closed lid), and a cover where the patch replaces the picture.
+
+    Out: `patch` [B, 4, H, W] (RGB and cover), and what the losses look at: `moved` and `new` [B, 3, H, W].
     """
+
+    FLOW_SCALE = 0.25
 
     def __init__(self, channels: tuple[int, int], latent_channels: int) -> None:
         super().__init__()
@@ -134,13 +142,20 @@ class PatchHead(nn.Module):
         )
         self.up = nn.Sequential(nn.Conv2d(wide, 4 * narrow, 3, 1, 1), nn.PixelShuffle(2), nn.ReLU())
         self.at_half = nn.Sequential(ConvBlock(2 * narrow, narrow), ResBlock(narrow))
-        self.out = nn.Sequential(nn.Conv2d(narrow, 16, 3, 1, 1), nn.PixelShuffle(2))
+        self.out = nn.Sequential(nn.Conv2d(narrow, 28, 3, 1, 1), nn.PixelShuffle(2))
 
-    def forward(self, latent_map: Tensor, quarter: Tensor, half: Tensor) -> Tensor:
+    def forward(
+        self, latent_map: Tensor, quarter: Tensor, half: Tensor, crop: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         latent_map = F.interpolate(latent_map, size=quarter.shape[-2:], mode="bilinear", align_corners=False)
         x = self.up(self.at_quarter(torch.cat([latent_map, quarter], dim=1)))
-        patch = self.out(self.at_half(torch.cat([x, half], dim=1)))
-        return torch.cat([patch[:, :3] + 0.5, torch.sigmoid(patch[:, 3:] - 1.0)], dim=1)
+        out = self.out(self.at_half(torch.cat([x, half], dim=1))).float()
+        new, cover, mix = out[:, :3] + 0.5, torch.sigmoid(out[:, 3:4] - 1.0), torch.sigmoid(out[:, 4:5])
+        height, width = int(crop.shape[-2]), int(crop.shape[-1])
+        grid = geo.centre_grid(height, width, crop.device)
+        places = grid + self.FLOW_SCALE * out[:, 5:].permute(0, 2, 3, 1)
+        moved = _warp(crop.float(), places)
+        return torch.cat([moved + mix * (new - moved), cover], dim=1), moved, new
 
 
 class Decoder(nn.Module):
@@ -158,21 +173,25 @@ class Decoder(nn.Module):
         self.mouth = PatchHead(config.mouth, self.LATENT_CHANNELS)
         self.eyes = PatchHead(config.eyes, self.LATENT_CHANNELS)
 
-    def patches(self, z: Tensor, banks: Banks) -> tuple[Tensor, Tensor, Tensor]:
-        """New pixels: mouth [B, 4, 96, 96], picture-left and picture-right eye [B, 4, 88, 80].
+    def patches(self, z: Tensor, banks: Banks) -> dict[str, Tensor]:
+        """Patches by name: `mouth` [B, 4, 96, 96], `eye_left` and `eye_right` [B, 4, 88, 80], RGB and cover.
 
-        Channels: RGB, then the mask 0..1 that says where they replace the reference's own pixels.
+        `NAME_moved` and `NAME_new` are the two things each is mixed from, for the losses.
         """
-        mouth = self.mouth(self.mouth_latent(z), banks["mouth_quarter"], banks["mouth_half"])
+        mouth = self.mouth(
+            self.mouth_latent(z), banks["mouth_quarter"], banks["mouth_half"], banks["mouth_crop"]
+        )
         maps = torch.stack([net(z) for net in self.eye_latents], dim=1).flatten(0, 1)
-        eyes = self.eyes(maps, banks["eyes_quarter"], banks["eyes_half"])
-        left, right = eyes.unflatten(0, (-1, 2)).unbind(1)
-        return mouth, left, right.flip(-1)
+        eyes = self.eyes(maps, banks["eyes_quarter"], banks["eyes_half"], banks["eyes_crop"])
+        out: dict[str, Tensor] = {}
+        for kind, of_mouth, of_eyes in zip(("", "_moved", "_new"), mouth, eyes, strict=True):
+            left, right = of_eyes.unflatten(0, (-1, 2)).unbind(1)
+            out |= {f"mouth{kind}": of_mouth, f"eye_left{kind}": left, f"eye_right{kind}": right.flip(-1)}
+        return out
 
     def forward(self, z: Tensor, banks: Banks) -> dict[str, Tensor]:
         flow, patch_flow = self.flow(z, banks)
-        mouth, left, right = self.patches(z, banks)
-        return {"flow": flow, "patch_flow": patch_flow, "mouth": mouth, "eye_left": left, "eye_right": right}
+        return {"flow": flow, "patch_flow": patch_flow, **self.patches(z, banks)}
 
 
 PATCH_BOXES = {"mouth": geo.MOUTH, "eye_left": geo.EYES[0], "eye_right": geo.EYES[1]}

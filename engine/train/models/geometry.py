@@ -55,6 +55,13 @@ REGION_MARGIN_PX = 24
 """How far head motion may carry a patch out of its crop, in 384 px pixels."""
 
 
+def centre_grid(height: int, width: int, device: torch.device) -> Tensor:
+    """Coordinates -1..1 of the pixel centres of any picture: float32 [1, height, width, 2] (x, y)."""
+    ys = (torch.arange(height, dtype=torch.float32, device=device) + 0.5) * (2.0 / height) - 1.0
+    xs = (torch.arange(width, dtype=torch.float32, device=device) + 0.5) * (2.0 / width) - 1.0
+    return torch.stack([xs[None].expand(height, -1), ys[:, None].expand(-1, width)], dim=-1)[None]
+
+
 def pixel_grid(size_px: Tensor | int, box: Box | None, device: torch.device) -> Tensor:
     """Picture coordinates of the pixel centres of a size_px picture, or of a box of it.
 
