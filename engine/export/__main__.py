@@ -7,12 +7,14 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from engine.errors import EngineError
 from engine.export.avatars import draw_avatars
 from engine.export.pack import Networks, export_fp32, graph_specs, quantize, write_manifest
 from engine.export.parity import differences
+from engine.train.data.shards import open_folder
 from engine.train.models.config import PRESETS
 
 
@@ -25,6 +27,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--denoiser", choices=("diffusion", "distill"), default="distill", help="which stage's weights"
     )
+    parser.add_argument("--precision", choices=("int8", "fp32"), default="int8", help="fp32: to compare with")
     parser.add_argument("--avatar", default="amber", help="default avatar")
     parser.add_argument("--pairs", default="pairs", help="rendered pairs to calibrate INT8 with")
     return parser.parse_args(arguments)
@@ -46,11 +49,14 @@ def _export(args: argparse.Namespace) -> None:
     nets = Networks(args.runs, PRESETS[args.preset], args.denoiser)
     fp32: Path = args.runs / "fp32"
     export_fp32(nets, fp32)
-    precision = quantize(fp32, args.out, args.runs / args.pairs)
+    precision = quantize(fp32, args.out, args.runs / args.pairs, int8=args.precision == "int8")
     draw_avatars(args.out / "avatars")
     write_manifest(args.out, PRESETS[args.preset], args.preset, args.pack_version, precision, args.avatar)
     parity = {}
-    for name, spec in graph_specs(nets).items():
+    arrays = open_folder(args.runs / args.pairs)
+    picture = torch.from_numpy(np.array(arrays["ref"][-1:])).float() / 255.0
+    controls = torch.from_numpy(np.array(arrays["controls"][-1, 1:4]))
+    for name, spec in graph_specs(nets, picture, controls).items():
         parity[name] = {
             "fp32": differences(spec, fp32 / f"{name}.onnx"),
             precision[name]: differences(spec, args.out / f"{name}.onnx"),

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from torch import Tensor
 
 from engine import features
 from engine.errors import EngineError
@@ -70,14 +71,23 @@ class Networks:
 
 
 @torch.no_grad()
-def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
-    """Every graph of the pack with example inputs; clips have 3 frames, so that no axis looks constant."""
+def graph_specs(
+    nets: Networks, picture: Tensor | None = None, controls: Tensor | None = None
+) -> dict[str, GraphSpec]:
+    """Every graph of the pack with example inputs; clips have 3 frames, so that no axis looks constant.
+
+    Args:
+        nets: the trained networks.
+        picture: reference picture of the examples [1, 4, 384, 384]; noise when None.
+        controls: what the decoder's example frames show [3, 21]; noise when None.
+    """
     config, frames = nets.config, 3
-    image = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    image = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX) if picture is None else picture
     reference = ReferenceGraph(nets.autoencoder, nets.appearance, nets.locator, config).eval()
     banks = dict(zip(BANKS, reference(image), strict=True))
     windows = torch.randn(frames, features.WINDOW_FRAMES, features.MEL_BINS)
     clip = torch.randn(1, frames, *config.latent)
+    shown = clip[0] if controls is None else nets.autoencoder.embedding(controls)
     reader_image = torch.rand(frames, 4, READER_PX, READER_PX)
     cond = {k: banks[k] for k in ("bank", "ref_latent", "face")}
     per_frame = {0: "F"}
@@ -104,7 +114,7 @@ def graph_specs(nets: Networks) -> dict[str, GraphSpec]:
         ),
         "decoder": GraphSpec(
             DecoderGraph(nets.autoencoder),
-            {"latents": clip[0], "ref_picture": image, **{k: banks[k] for k in DECODER_BANKS}},
+            {"latents": shown, "ref_picture": image, **{k: banks[k] for k in DECODER_BANKS}},
             ["rgba"],
             {"latents": per_frame, "ref_picture": {2: "S", 3: "S"}, "rgba": {0: "F", 1: "S", 2: "S"}},
         ),
@@ -153,35 +163,30 @@ def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
     return feeds
 
 
-def quantize(fp32: Path, out: Path, pairs: Path) -> dict[str, str]:
-    """INT8 for what runs per frame; the rest is copied. Returns the precision of each graph."""
+def quantize(fp32: Path, out: Path, pairs: Path, *, int8: bool = True) -> dict[str, str]:
+    """INT8 for what runs per frame, the rest copied (all without `int8`); returns each graph's precision."""
     out.mkdir(parents=True, exist_ok=True)
     precision: dict[str, str] = {}
     for source in sorted(fp32.glob("*.onnx")):
         name, target = source.stem, out / source.name
-        match name:
-            case "decoder":
-                quantize_convolutions(
-                    source, target, decoder_feeds(fp32, pairs, 48), keep=_flow_outputs(source)
-                )
-                precision[name] = "int8"
-            case "denoiser":
-                quantize_products(source, target)
-                precision[name] = "int8"
-            case _:
-                shutil.copy(source, target)
-                precision[name] = "fp32"
+        if int8 and name == "decoder":
+            feeds = decoder_feeds(fp32, pairs, 48)
+            quantize_convolutions(source, target, feeds, keep=_flow_outputs(source))
+        elif int8 and name == "denoiser":
+            quantize_products(source, target)
+        else:
+            shutil.copy(source, target)
+        precision[name] = "int8" if int8 and name in ("decoder", "denoiser") else "fp32"
     return precision
+
+
+FLOW_LAYERS = ("/decoder/flow/coarse", "/decoder/flow/fine", "/decoder/mouth/out", "/decoder/eyes/out")
 
 
 def _flow_outputs(decoder: Path) -> tuple[str, ...]:
     """Convolutions whose output is a flow: 256 levels of it would be seen as steps of a moving picture."""
     nodes = onnx.load(str(decoder)).graph.node
-    return tuple(
-        n.name
-        for n in nodes
-        if n.op_type == "Conv" and n.name.startswith(("/decoder/flow/coarse", "/decoder/flow/fine"))
-    )
+    return tuple(n.name for n in nodes if n.op_type == "Conv" and n.name.startswith(FLOW_LAYERS))
 
 
 def _source_commit() -> str:
