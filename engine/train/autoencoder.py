@@ -27,7 +27,7 @@ from engine.train.trainer import Schedule, Trainer
 
 LATENT_NOISE = 0.3
 """Per latent number; controls are spread over 12 times as many, so it is 0.09 of a control's deviation."""
-WHOLE_SHARE = 0.3
+WHOLE_SHARE = 0.4
 """Share of steps on whole pictures; the others teach the patches alone, which have the most to learn."""
 NORM_SAMPLES = 4000
 """Batch norms gather statistics until then."""
