@@ -1,7 +1,8 @@
 """Stage `evaluate`: figures on held-out identities and sentences, for `docs/experiments.md`.
 
-Truth is what the studio draws for the held-out performances; `reconstruction` is the autoencoder alone,
-the rest is generated from sound, streamed in clips as the runtime does, and measured from pixels.
+Truth is what the studio draws for the held-out performances; `exact_latents` is the decoder alone,
+`reconstruction` frame encoder and decoder, the rest is generated from sound, streamed in clips as the runtime
+does, and measured from pixels.
 """
 
 from __future__ import annotations
@@ -128,6 +129,13 @@ class Bench:
         return torch.cat(parts)
 
     @torch.no_grad()
+    def encode(self, run: int, frames: Tensor) -> Tensor:
+        """Frames [n, 4, 384, 384] -> latents [n, C, h, w]."""
+        small = working_size(self.reference(run)).expand(len(frames), -1, -1, -1)
+        latents: Tensor = self.autoencoder.encoder(working_size(frames), small)
+        return latents
+
+    @torch.no_grad()
     def read(self, run: int, frames: Tensor) -> Tensor:
         """Controls and aperture as the reader sees them in frames [n, 4, 384, 384]: [n, 22]."""
         ref = self.reference(run).expand(len(frames), -1, -1, -1)
@@ -204,28 +212,23 @@ def evaluate(runs: Path, config: ModelConfig, out: Path, limit: int) -> dict[str
         n = bench.latents.run_frames
         index = torch.arange(0, n, 12)
         truth = bench.truth(run, index)
-        z = bench.latents.arrays["z"][run].float()
         true_frames = torch.cat([bench.truth(run, i) for i in torch.arange(n).split(25)])
         seen = bench.read(run, true_frames)
         aperture = torch.from_numpy(np.array(bench.frames["aperture"][run]))
         state = bench.latents.arrays["state"][run].long()
-        rebuilt = bench.decode(run, z)
         collected.setdefault("reference_itself", []).append(
             picture_figures(bench.reference(run).expand(len(index), -1, -1, -1), truth)
         )
-        collected.setdefault("reconstruction", []).append(
-            {
-                **picture_figures(rebuilt[index], truth),
-                **motion_figures(bench.read(run, rebuilt), seen, aperture, state),
-            }
-        )
+        latents = {
+            "exact_latents": bench.latents.arrays["z"][run].float(),
+            "reconstruction": bench.encode(run, true_frames),
+        }
         for name, (net, sampler) in ways.items():
-            frames = bench.decode(run, stream(net, appearance, bench.latents, run, sampler))
-            figures = {
-                **picture_figures(frames[index], truth),
-                **motion_figures(bench.read(run, frames), seen, aperture, state),
-            }
-            collected.setdefault(name, []).append(figures)
+            latents[name] = stream(net, appearance, bench.latents, run, sampler)
+        for name, z in latents.items():
+            frames = bench.decode(run, z)
+            motion = motion_figures(bench.read(run, frames), seen, aperture, state)
+            collected.setdefault(name, []).append({**picture_figures(frames[index], truth), **motion})
         print(f"evaluate: run {run + 1} of {min(limit, bench.latents.runs)}", flush=True)
     mean = {
         way: {k: mean_of_finite([row[k] for row in rows]) for k in rows[0]} for way, rows in collected.items()
