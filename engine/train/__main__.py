@@ -10,15 +10,27 @@ from pathlib import Path
 import torch
 
 from engine.errors import EngineError
-from engine.train import audio, autoencoder, diffusion, distill, encoder, evaluate, instruments, latents
+from engine.train import (
+    audio,
+    autoencoder,
+    diffusion,
+    distill,
+    encoder,
+    evaluate,
+    instruments,
+    latents,
+    weights,
+)
 from engine.train.data import shards
 from engine.train.models.config import PRESETS
 from engine.train.trainer import Schedule
 
 STAGES = (
     "render", "audio", "locator", "encoder", "autoencoder", "reader", "encode", "diffusion",
-    "distill", "evaluate",
+    "distill", "evaluate", "save-weights", "load-weights",
 )  # fmt: skip
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""Weights of the repository to go on from, one file per preset."""
 DEFAULTS = {
     "audio": Schedule(samples=3_000_000, learning_rate=1.5e-3, warmup_samples=20_000),
     "locator": Schedule(samples=400_000, learning_rate=1.5e-3),
@@ -115,6 +127,10 @@ def main(arguments: list[str] | None = None) -> int:
                 distill.train(runs / "latents", runs, folder, config, _schedule(args), device, adversarial)
             case "evaluate":
                 evaluate.evaluate(runs, config, runs / "figures.json", limit=args.limit)
+            case "save-weights":
+                weights.save_weights(runs, PRETRAINED / f"{args.preset}.pt")
+            case "load-weights":
+                weights.load_weights(PRETRAINED / f"{args.preset}.pt", runs)
     except (FileNotFoundError, EngineError) as error:
         print(f"engine.train {args.stage}: {error}", file=sys.stderr)
         return 2

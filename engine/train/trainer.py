@@ -89,7 +89,8 @@ class Trainer:
         for name, network in self.networks.items():
             _fill(network, saved["networks"][name], self.folder)
             _fill(self.averaged[name], saved["averaged"][name], self.folder)
-        self.optimizer.load_state_dict(saved["optimizer"])
+        if "optimizer" in saved:  # weights of the repository come without
+            self.optimizer.load_state_dict(saved["optimizer"])
         for key, part in self.companions.items():
             part.load_state_dict(saved["companions"][key])
         self.samples, self._steps = saved["samples"], saved["steps"]

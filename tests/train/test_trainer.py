@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from engine.errors import EngineError
+from engine.train import weights
 from engine.train.trainer import Schedule, Trainer, average, load_averaged
 
 SCHEDULE = Schedule(samples=64, learning_rate=1e-2, warmup_samples=8, ema=0.9)
@@ -162,3 +163,36 @@ def test_a_checkpoint_of_another_preset_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="of other sizes") as caught:
         load_averaged(tmp_path, {"net": nn.Linear(2, 2)})
     assert "\n" not in str(caught.value)
+
+
+def test_weights_go_out_and_come_back(tmp_path: Path) -> None:
+    source, target = tmp_path / "runs", tmp_path / "other"
+    for stage in weights.STAGES:
+        trainer = Trainer(
+            source / stage,
+            {"net": nn.Linear(2, 1)},
+            Schedule(samples=2, learning_rate=0.1, warmup_samples=1),
+            device=torch.device("cpu"),
+        )
+        for _ in trainer:
+            net = trainer.networks["net"]
+            trainer.step({"loss": net(torch.ones(2, 2)).pow(2).mean()}, 2)
+    weights.save_weights(source, tmp_path / "w.pt")
+    weights.load_weights(tmp_path / "w.pt", target)
+    stage = weights.STAGES[0]
+    again = Trainer(
+        target / stage,
+        {"net": nn.Linear(2, 1)},
+        Schedule(samples=4, learning_rate=0.1),
+        device=torch.device("cpu"),
+    )
+    assert again.samples == 2
+    before = torch.load(source / stage / "checkpoint.pt", weights_only=True)["averaged"]["net"]
+    torch.testing.assert_close(
+        again.networks["net"].state_dict()["weight"], before["weight"], atol=1e-3, rtol=1e-3
+    )
+
+
+def test_weights_name_the_stage_that_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="run the stage 'audio' first"):
+        weights.save_weights(tmp_path, tmp_path / "w.pt")
