@@ -35,10 +35,18 @@ class FrameEncoder(nn.Module):
             nn.PixelUnshuffle(2), ConvBlock(32, a), ConvBlock(a, b, 2), ResBlock(b),
             ConvBlock(b, c, 2), ResBlock(c), ConvBlock(c, d, 2), ResBlock(d),
         )  # fmt: skip
-        self.out = nn.Conv2d(d, config.latent[0], 3)
+        # Each latent number tells of the whole face: the last layers must see all of it at once.
+        self.latent = config.latent
+        self.out = nn.Sequential(
+            nn.Conv2d(d, 32, 1),
+            nn.Flatten(),
+            nn.Linear(32 * 36, 256),
+            nn.ReLU(),
+            nn.Linear(256, config.latent[0] * config.latent[1] * config.latent[2]),
+        )
 
     def forward(self, frame: Tensor, ref: Tensor) -> Tensor:
-        latent: Tensor = self.out(self.net(torch.cat([frame, ref], dim=1)))
+        latent: Tensor = self.out(self.net(torch.cat([frame, ref], dim=1))).unflatten(1, self.latent)
         return latent
 
 
