@@ -16,9 +16,13 @@ import pytest
 def require_program(*names: str) -> None:
     """Skips (or fails, where LLIA_REQUIRE_ALL=1) the calling test or module if a program is not installed."""
     missing = [name for name in names if shutil.which(name) is None]
-    if not missing:
-        return
-    reason = f"not installed: {', '.join(missing)} (.ci/run lists the packages)"
+    if missing:
+        skip_for_want_of(", ".join(missing))
+
+
+def skip_for_want_of(what: str) -> None:
+    """Skips (or fails, where LLIA_REQUIRE_ALL=1) the calling test or module: `what` is not installed."""
+    reason = f"not installed: {what} (.ci/run lists the packages)"
     if os.environ.get("LLIA_REQUIRE_ALL") == "1":
         pytest.fail(f"LLIA_REQUIRE_ALL=1, but {reason}", pytrace=False)
     pytest.skip(reason, allow_module_level=True)

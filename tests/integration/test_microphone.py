@@ -1,0 +1,164 @@
+"""The microphone for real: PortAudio, a private sound server, the command as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.integration.sound_server import DEVICE, PROGRAMS, RATE_HZ, SoundServer
+from tests.integration.test_daemon_process import ROOT, Running, llia
+from tests.integration.wire import WireClient
+from tests.require import require_program, skip_for_want_of
+
+require_program(*PROGRAMS)
+
+CHIRP_S = 3.0
+PIECE_S = 0.25
+# Runs as a process of its own: PortAudio reads its environment once. Ends at a line on its input.
+LISTENER = """
+import sys
+import numpy as np
+from bridge.inputs.microphone import Microphone
+
+blocks, names, ended = [], set(), []
+
+def push(samples, sample_rate_hz, utterance_id, live=False):
+    assert live and samples.shape == (sample_rate_hz // 50, 1) and samples.dtype == np.float32
+    names.add(utterance_id)
+    blocks.append(samples[:, 0])
+    if len(blocks) == 10:
+        print(sample_rate_hz, flush=True)
+
+microphone = Microphone(sys.argv[1], push, ended.append)
+sys.stdin.readline()
+microphone.close()
+assert names == set(ended) == {"microphone-1"}
+np.save(sys.argv[2], np.concatenate(blocks))
+"""
+
+
+def _listed_devices(server: SoundServer) -> str:
+    """What PortAudio itself says it has; never the code under test."""
+    return subprocess.run(
+        [sys.executable, "-m", "sounddevice"],
+        env={**os.environ, **server.environment}, capture_output=True, text=True, timeout=20,
+    ).stdout  # fmt: skip
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
+    with SoundServer() as running:
+        if DEVICE not in _listed_devices(running):
+            skip_for_want_of("libportaudio2 or libasound2-plugins")
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+def chirp(rate_hz: int) -> npt.NDArray[np.float64]:
+    """Rises from 200 Hz to 3 kHz."""
+    time_s = np.arange(int(CHIRP_S * rate_hz)) / rate_hz
+    return 0.5 * np.sin(2 * np.pi * (200 * time_s + 2_800 / (2 * CHIRP_S) * time_s**2))
+
+
+def place_of(piece: npt.NDArray[Any], heard: npt.NDArray[Any]) -> tuple[int, float]:
+    """Where `piece` [T] lies in `heard` [S], samples, and the correlation there."""
+    size = 1 << (len(heard) + len(piece)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(piece, size)), size)
+    start = int(np.argmax(product[: len(heard) - len(piece)]))
+    found = heard[start : start + len(piece)]
+    return start, float(found @ piece / (np.linalg.norm(found) * np.linalg.norm(piece) + 1e-9))
+
+
+def loudness(pixels: bytes) -> float:
+    """The toy pack's red grows with it."""
+    return float(np.frombuffer(pixels, np.uint8).reshape(-1, 4)[:, 0].mean())
+
+
+def frame_louder_than(limit: float, client: WireClient) -> dict[str, Any]:
+    """Header of the first such frame."""
+    deadline_s = time.monotonic() + 5
+    while time.monotonic() < deadline_s:
+        _, header, pixels = client.published()
+        if header["type"] == "frame" and loudness(pixels) > limit:
+            return header
+    raise AssertionError("no frame shows the sound")
+
+
+def test_what_is_played_is_heard_whole_and_at_its_rate(server: SoundServer, tmp_path: Path) -> None:
+    listed = llia("devices").stdout
+    assert re.search(rf"^microphone +{DEVICE} +\d+ Hz +\d+ channel", listed, re.MULTILINE), listed
+    listener = subprocess.Popen(
+        [sys.executable, "-c", LISTENER, DEVICE, str(tmp_path / "heard.npy")],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert listener.stdout is not None
+        line = listener.stdout.readline()
+        rate_hz = int(line or listener.communicate(timeout=10)[1])
+        server.play(chirp(RATE_HZ))
+        time.sleep(0.3)  # the way through the server
+        _, errors = listener.communicate("\n", timeout=10)
+    finally:
+        listener.kill()
+        listener.communicate()
+    assert (listener.returncode, errors) == (0, "")
+    heard, played, step = np.load(tmp_path / "heard.npy"), chirp(rate_hz), int(PIECE_S * rate_hz)
+    starts = range(0, len(played) - step, step)
+    found = [place_of(played[start : start + step], heard) for start in starts]
+    assert min(match for _, match in found) > 0.98
+    # A wrong rate or a lost block moves all that follows.
+    offsets = np.array([place - start for (place, _), start in zip(found, starts, strict=True)])
+    assert np.ptp(offsets) < 0.002 * rate_hz, offsets
+
+
+def test_a_daemon_speaks_what_it_hears_and_survives_the_sound_server(
+    server: SoundServer, toy_pack: Path
+) -> None:
+    daemon = Running(toy_pack, "--no-greeting", "--no-page", "--microphone", DEVICE)
+    client = WireClient(daemon.places["control"], daemon.places["frames"])
+    try:
+        assert daemon.places["microphone"] == DEVICE
+        # An open microphone is one long utterance, hence "speaking" from its first silence on.
+        quiet = client.wait_for(lambda h: h["type"] == "frame" and h["utterance_id"] == "microphone-1")[-1]
+        at_rest = loudness(quiet[2])
+        time_s = np.arange(RATE_HZ) / RATE_HZ
+        server.play(0.8 * np.sin(2 * np.pi * 1_000 * time_s))
+        header = frame_louder_than(at_rest + 30, client)
+        assert (header["state"], header["utterance_id"]) == ("speaking", "microphone-1")
+        server.kill()
+        finished = client.event("finished")
+        assert finished["utterance_id"] == "microphone-1"
+        after = client.wait_for(lambda h: h["type"] == "frame" and h["state"] == "idle")[-1]
+        assert abs(loudness(after[2]) - at_rest) < 5
+        assert client.ask("get_statistics")["type"] == "statistics"
+        code, _, _, errors = daemon.end(signal.SIGINT)
+    finally:
+        client.close()
+        daemon.process.kill()
+        daemon.process.communicate()
+    # PortAudio itself writes where in its source the device failed; it has no way to turn that off.
+    told = [line for line in errors.splitlines() if not line.startswith("Expression '")]
+    assert (code, told) == (0, [f"llia: microphone {DEVICE!r} is gone; plug it in and start again"])
+
+
+def test_no_sound_server_is_one_clear_line(server: SoundServer, toy_pack: Path) -> None:
+    server.kill()
+    ports = ["--control-port", "0", "--frames-port", "0", "--no-page", "--no-greeting"]
+    result = llia("run", "--pack", str(toy_pack), *ports, "--microphone")
+    assert result.returncode == 1
+    assert re.fullmatch(r"llia: no microphone was found; .*\n", result.stderr), result.stderr
+    listed = llia("devices")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "microphone  none found" in listed.stdout
