@@ -66,6 +66,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--held", action="store_true", help="render, encode: held-out identities and sentences"
     )
     parser.add_argument("--no-discriminator", action="store_true", help="distill: without the discriminator")
+    parser.add_argument("--weights", type=Path, help="save-weights, load-weights: file (the repository's)")
     parser.add_argument("--limit", type=int, default=8, help="evaluate: held-out runs of 12 s to measure")
     options = parser.parse_args(arguments)
     if options.device.startswith("cuda") and not torch.cuda.is_available():
@@ -128,9 +129,9 @@ def main(arguments: list[str] | None = None) -> int:
             case "evaluate":
                 evaluate.evaluate(runs, config, runs / "figures.json", limit=args.limit)
             case "save-weights":
-                weights.save_weights(runs, PRETRAINED / f"{args.preset}.pt")
+                weights.save_weights(runs, args.weights or PRETRAINED / f"{args.preset}.pt")
             case "load-weights":
-                weights.load_weights(PRETRAINED / f"{args.preset}.pt", runs)
+                weights.load_weights(args.weights or PRETRAINED / f"{args.preset}.pt", runs)
     except (FileNotFoundError, EngineError) as error:
         print(f"engine.train {args.stage}: {error}", file=sys.stderr)
         return 2

@@ -45,14 +45,26 @@ COMMANDS = (
     "diffusion --samples 16",
     "distill --samples 16",
     "evaluate --limit 1",
+    "save-weights",
+    "load-weights",
 )
 LEARNED = ("audio", "locator", "encoder", "autoencoder", "reader", "diffusion", "distill")
 
 
 def stage(command: str, runs: Path) -> int:
-    return train(
-        [*command.split(), "--runs", str(runs), "--preset", "toy", "--threads", "1", "--device", "cpu"]
+    common = (
+        "--runs",
+        runs,
+        "--preset",
+        "toy",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+        "--weights",
+        runs / "w.pt",
     )
+    return train([*command.split(), *map(str, common)])
 
 
 @pytest.fixture(autouse=True, scope="module")
