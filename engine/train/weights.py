@@ -30,7 +30,7 @@ def save_weights(runs: Path, path: Path) -> None:
 def load_weights(path: Path, runs: Path) -> None:
     """Writes a checkpoint for every stage, from which the stages go on; those that exist are kept."""
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing")
+        raise FileNotFoundError(f"{path} is missing: run the stage 'save-weights' first")
     for stage, saved in torch.load(path, map_location="cpu", weights_only=True).items():
         checkpoint = runs / stage / "checkpoint.pt"
         if checkpoint.exists():
