@@ -16,7 +16,6 @@ from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser
-from engine.train.models.embedding import ControlEmbedding
 from engine.train.models.instruments import FaceLocator, Reader, face_mask
 
 OPSET = 17
@@ -87,22 +86,6 @@ class DenoiserGraph(nn.Module):
     ) -> Tensor:
         x0: Tensor = self.denoiser(x, timestep, audio_emb[None], state, motion_frames, bank, ref_latent, face)
         return x0
-
-
-class ExpressionGraph(nn.Module):
-    """controls [1, 21] -> latents [1, 16, 4, 4].
-
-    Decoding them edits the reference picture before its features are taken, LLIA's way of expression
-    control (LLIA uses a portrait-animation model there).
-    """
-
-    def __init__(self, embedding: ControlEmbedding) -> None:
-        super().__init__()
-        self.embedding = embedding
-
-    def forward(self, controls: Tensor) -> Tensor:
-        latents: Tensor = self.embedding(controls)
-        return latents
 
 
 class ReaderGraph(nn.Module):

@@ -22,7 +22,6 @@ from engine.export.graphs import (
     DECODER_BANKS,
     DecoderGraph,
     DenoiserGraph,
-    ExpressionGraph,
     GraphSpec,
     ReaderGraph,
     ReferenceGraph,
@@ -122,7 +121,7 @@ def graph_specs(
             nets.locator, {"image": torch.rand(1, 4, geo.WORKING_PX, geo.WORKING_PX)}, ["landmarks"], {}
         ),
         "expression": GraphSpec(
-            ExpressionGraph(nets.autoencoder.embedding),
+            nets.autoencoder.embedding,
             {"controls": torch.rand(1, len(CONTROL_NAMES))},
             ["latents"],
             {},

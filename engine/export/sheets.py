@@ -33,6 +33,13 @@ def read_wav(path: Path) -> Float:
         return resample(samples.reshape(-1, file.getnchannels()).mean(axis=1), file.getframerate())
 
 
+def on_paper(picture: Image.Image) -> Image.Image:
+    """A picture with alpha over the sheets' background."""
+    paper = Image.new("RGBA", picture.size, (*PAPER, 255))
+    paper.alpha_composite(picture)
+    return paper.convert("RGB")
+
+
 def perform(
     engine: Engine, picture: str | Image.Image | None, samples: Float, state: AvatarState
 ) -> list[Image.Image]:
@@ -43,9 +50,7 @@ def perform(
         avatar.push_audio(AudioChunk(samples, 0, "sheet"))
         avatar.finish()
         for frame in avatar.frames():
-            paper = Image.new("RGBA", (SIZE_PX, SIZE_PX), (*PAPER, 255))
-            paper.alpha_composite(Image.fromarray(frame.rgba))
-            frames.append(paper.convert("RGB"))
+            frames.append(on_paper(Image.fromarray(frame.rgba)))
     return frames
 
 
@@ -79,10 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     engine, samples = Engine(args.pack), read_wav(args.speech)
     rows = []
     for picture in strangers(6):
-        paper = Image.new("RGBA", picture.size, (*PAPER, 255))
-        paper.alpha_composite(picture)
         frames = perform(engine, picture, samples[: 4 * SAMPLE_RATE_HZ], AvatarState.SPEAKING)
-        rows += [paper.convert("RGB"), *(frames[i] for i in (15, 24, 37, 51, 66, 80, 92))]
+        rows += [on_paper(picture), *(frames[i] for i in (15, 24, 37, 51, 66, 80, 92))]
     lay_out(rows, 8, 192, args.folder / "identities.jpg")
     speaking = perform(engine, None, samples, AvatarState.SPEAKING)
     lay_out(speaking[6 : 6 + 40], 8, 192, args.folder / "sentence.jpg")

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.train.data.shards import CROPS, REGIONS, open_folder
+from engine.train.data.shards import REGIONS, open_folder
 from engine.train.data.studio import ANCHOR_NAMES
 from engine.train.losses import picture_loss, psnr_db
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import Autoencoder, compose, working_size
+from engine.train.models.autoencoder import PATCH_BOXES, Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
 from engine.train.models.embedding import ControlEmbedding
 from engine.train.models.layers import freeze_norms
@@ -133,11 +133,11 @@ def anchor_loss(flow: Tensor, anchors: Tensor, still: Tensor) -> Tensor:
 def shrunk(decoded: dict[str, Tensor], small: Tensor) -> Tensor:
     """The composed frame at 96 px, patches averaged down to that size: [B, 4, 96, 96]."""
     pooled = {
-        k: F.avg_pool2d(v, geo.REFERENCE_PX // geo.WORKING_PX) if k in CROPS else v
+        k: F.avg_pool2d(v, geo.REFERENCE_PX // geo.WORKING_PX) if k in PATCH_BOXES else v
         for k, v in decoded.items()
     }
     whole = geo.Box(0, 0, geo.REFERENCE_PX, geo.REFERENCE_PX)
-    return compose(pooled, small, geo.WORKING_PX, view=whole, names=tuple(CROPS))
+    return compose(pooled, small, geo.WORKING_PX, view=whole, names=tuple(PATCH_BOXES))
 
 
 def patch_losses(patch: Tensor, moved: Tensor, new: Tensor, crop: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -174,7 +174,7 @@ def drawing_losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
 
 def _patch_losses(patches: dict[str, Tensor], batch: Batch, times: int) -> dict[str, Tensor]:
     out: dict[str, Tensor] = {}
-    for name, box in CROPS.items():
+    for name, box in PATCH_BOXES.items():
         crop = box.crop(batch["ref"])[:, :3].repeat_interleave(times, 0)
         weight = 1.5 if name == "mouth" else 1.0
         made = (patches[name], patches[f"{name}_moved"], patches[f"{name}_new"])
@@ -200,7 +200,7 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
         distance = anchor_loss(decoded[flow], batch["anchors"][:, points], still[:, points])
         out[f"anchors_{flow}"] = 6.0 * distance
     ref = batch["ref"][:, :3].repeat_interleave(times, 0)
-    for name in CROPS:
+    for name in PATCH_BOXES:
         region = compose(decoded, ref, ref.shape[-1], view=REGIONS[name], names=(name,))
         weight = 1.5 if name == "mouth" else 1.0
         out[f"region_{name}"] = weight * picture_loss(region, batch[f"region_{name}"])
@@ -265,7 +265,7 @@ def train(
     net = Autoencoder(config).to(device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
     pairs, test = Pairs(data, device), Pairs(held, device)
-    drawings = Pairs(data, device, "ref", "controls", *(f"crop_{name}" for name in CROPS))
+    drawings = Pairs(data, device, "ref", "controls", *(f"crop_{name}" for name in PATCH_BOXES))
     trainer = Trainer(
         folder,
         {"reference": net.reference, "decoder": net.decoder},

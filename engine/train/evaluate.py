@@ -211,8 +211,8 @@ def evaluate(runs: Path, config: ModelConfig, out: Path, limit: int) -> dict[str
     for run in range(min(limit, bench.latents.runs)):
         n = bench.latents.run_frames
         index = torch.arange(0, n, 12)
-        truth = bench.truth(run, index)
         true_frames = torch.cat([bench.truth(run, i) for i in torch.arange(n).split(25)])
+        truth = true_frames[index]
         seen = bench.read(run, true_frames)
         aperture = torch.from_numpy(np.array(bench.frames["aperture"][run]))
         state = bench.latents.arrays["state"][run].long()

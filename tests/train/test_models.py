@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import pytest
 
 pytest.importorskip("torch")
+pytest.importorskip("skia")
 
 import torch
 from torch import Tensor, nn
 
+from engine.train.data.shards import view_of
+from engine.train.data.studio import EYE_VIEWS, MOUTH_VIEW
 from engine.train.models import geometry as geo
 from engine.train.models.audio_encoder import MOUTH_CONTROLS, AudioEncoder, MouthHead
 from engine.train.models.autoencoder import (
@@ -204,3 +209,8 @@ def test_presets_differ_in_size_only() -> None:
         TOY.audio_width,
     )
     assert (NANO.motion_lags, NANO.clip_lengths) == (TOY.motion_lags, TOY.clip_lengths)
+
+
+def test_patches_lie_where_the_studio_says() -> None:
+    for box, view in zip((geo.MOUTH, *geo.EYES), (MOUTH_VIEW, *EYE_VIEWS), strict=True):
+        assert astuple(view_of(box)) == pytest.approx(astuple(view), abs=1e-12)

@@ -19,6 +19,7 @@ from engine.train.data.corpus import load_takes
 from engine.train.data.performance import Take
 from engine.train.data.studio import FULL, Studio, View, neutral_controls, random_controls
 from engine.train.models import geometry as geo
+from engine.train.models.autoencoder import PATCH_BOXES
 from engine.types import CONTROL_NAMES
 
 POSE = [CONTROL_NAMES.index(n) for n in ("headYaw", "headPitch", "headRoll", "headShift", "breath")]
@@ -46,12 +47,7 @@ def view_of(box: geo.Box) -> View:
     )
 
 
-REGIONS = {
-    "mouth": geo.MOUTH.grow(geo.REGION_MARGIN_PX),
-    "eye_left": geo.EYES[0].grow(geo.REGION_MARGIN_PX),
-    "eye_right": geo.EYES[1].grow(geo.REGION_MARGIN_PX),
-}
-CROPS = {"mouth": geo.MOUTH, "eye_left": geo.EYES[0], "eye_right": geo.EYES[1]}
+REGIONS = {name: box.grow(geo.REGION_MARGIN_PX) for name, box in PATCH_BOXES.items()}
 
 
 def to_bytes(image: Tensor) -> Array:
@@ -108,7 +104,7 @@ def render_pairs(
         "controls": ((entries, frames + 1, len(CONTROL_NAMES)), "f4"),
         "aperture": ((entries, frames + 1), "f4"),
     }
-    for kind, boxes in (("crop", CROPS), ("region", REGIONS)):
+    for kind, boxes in (("crop", PATCH_BOXES), ("region", REGIONS)):
         for name, box in boxes.items():
             shapes[f"{kind}_{name}"] = ((entries, frames, 3, box.height, box.width), "u1")
     out = {
@@ -131,8 +127,8 @@ def render_pairs(
         out["ref"][rows] = to_bytes(studio.render(ids, refs, FULL(geo.REFERENCE_PX)))
         flat = moves.flatten(0, 1)
         out["frame"][rows] = to_bytes(studio.render(many, flat, FULL(w))).reshape(out["frame"][rows].shape)
-        for name in CROPS:
-            for kind, boxes, controls in (("crop", CROPS, still), ("region", REGIONS, moves)):
+        for name in PATCH_BOXES:
+            for kind, boxes, controls in (("crop", PATCH_BOXES, still), ("region", REGIONS, moves)):
                 image = studio.render(many, controls.flatten(0, 1), view_of(boxes[name]))[:, :3]
                 target = out[f"{kind}_{name}"]
                 target[rows] = to_bytes(image).reshape(target[rows].shape)

@@ -4,6 +4,9 @@ The studio knows what a frame shows. So the latent of a frame is not left to an 
 this embedding of the frame's controls, the frame encoder learns to give it from pixels, the decoder to draw
 it, the denoiser to perform it. Latents are exact and free of an encoder's jitter in training, and a
 performance needs no pictures.
+
+Exported it is the graph `expression`: decoding an embedded expression edits the reference picture before its
+features are taken, LLIA's way of expression control (LLIA uses a portrait-animation model there).
 """
 
 from __future__ import annotations
