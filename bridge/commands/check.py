@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.check import check_installation
-from bridge.config import read_settings
+from bridge.config_reader import read_settings
 
 
 def add_parser(subparsers: Any) -> None:

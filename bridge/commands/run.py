@@ -11,7 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bridge.config import Settings, read_settings
+from bridge.config import Settings
+from bridge.config_reader import read_settings
 from bridge.daemon import Daemon
 from bridge.terminal import StatusLine, show_places
 

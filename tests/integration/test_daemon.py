@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import zmq
 
-from bridge.config import Settings, read_settings
+from bridge.config import Settings
+from bridge.config_reader import read_settings
 from bridge.daemon import Daemon
 from bridge.errors import BridgeError, PortError
 from engine.errors import EngineError
