@@ -219,8 +219,9 @@ class AvatarSession:
         if self._failure or self._closed.is_set():
             return
         self._failure = f"{type(error).__name__}: {error}"
-        _log.error("avatar %s has stopped: %s", self.avatar_id, self._failure)
-        _log.debug("where it stopped", exc_info=error)
+        about = {"avatar_id": self.avatar_id}
+        _log.error("the avatar has stopped: %s", self._failure, extra=about)
+        _log.debug("where it stopped", exc_info=error, extra=about)
         self.events.publish(Error(code="avatar_failed", text=self._failure, avatar_id=self.avatar_id))
 
     def _feed(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 import sys
 from collections.abc import Sequence
 
+from bridge import logs
+from bridge.config import LogSettings
 from bridge.errors import BridgeError
 from engine.errors import EngineError
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 1 for an error that was told in one line.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
-    logging.basicConfig(format="llia: %(message)s", level=logging.WARNING)
+    logs.configure(LogSettings())
     try:
         args = _parser(arguments).parse_args(arguments)
         return int(args.run(args))

@@ -87,9 +87,9 @@ class Control:
         except BridgeError as error:
             code, text = error.code, str(error)
         except Exception as error:  # our own bug: the client is told and the daemon lives on
-            _log.exception("a request failed")
+            _log.exception("a request failed", extra={"client": identity.hex()})
             code, text = "internal", f"the daemon failed on this request: {type(error).__name__}"
-        _log.info("refused a message of client %s: %s", identity.hex(), text)
+        _log.info("refused a message: %s", text, extra={"client": identity.hex()})
         return [encode(Error(code=code, text=text[:400], request_id=request_id))]
 
     def _carry_out(self, request: Request, payload: Part) -> Reply | None:
