@@ -88,6 +88,7 @@ class VideoFrame:
         epoch: see `ClipPlan`.
         state: class label the frame was generated with.
         stage_ms: milliseconds each stage spent on this frame's clip, divided by its frames.
+        controls: float32 [21], what the face does, by `CONTROL_NAMES`; see there for ranges.
     """
 
     rgba: npt.NDArray[np.uint8]
@@ -96,3 +97,6 @@ class VideoFrame:
     epoch: int
     state: AvatarState
     stage_ms: dict[str, float] = field(default_factory=dict)
+    controls: npt.NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros(len(CONTROL_NAMES), np.float32)
+    )

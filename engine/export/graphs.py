@@ -13,41 +13,36 @@ from torch import Tensor, nn
 
 from engine.train.instruments import READER_PX, READER_REGION
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import Autoencoder, compose, working_size
-from engine.train.models.config import ModelConfig
+from engine.train.models.autoencoder import Autoencoder, compose, views, working_size
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import FaceLocator, Reader, face_mask
 
 OPSET = 17
 DECODER_BANKS = (
-    "flow_12", "flow_24", "flow_48", "mouth_quarter", "mouth_half", "mouth_crop", "eyes_quarter", "eyes_half",
-    "eyes_crop",
+    "ref_latent", "flow_fields", "patch_flow_fields", "mouth_quarter", "mouth_half", "mouth_crop",
+    "eyes_quarter", "eyes_half", "eyes_crop",
 )  # fmt: skip
-BANKS = ("bank", "ref_latent", "face", *DECODER_BANKS)
+BANKS = ("bank", *DECODER_BANKS)
 
 
 class ReferenceGraph(nn.Module):
     """ref_image [1, 4, 384, 384] premultiplied -> all banks, in the order of BANKS."""
 
-    def __init__(
-        self, autoencoder: Autoencoder, appearance: AppearanceNet, locator: FaceLocator, config: ModelConfig
-    ) -> None:
+    def __init__(self, autoencoder: Autoencoder, appearance: AppearanceNet, locator: FaceLocator) -> None:
         super().__init__()
         self.encoder, self.reference = autoencoder.encoder, autoencoder.reference
         self.appearance, self.locator = appearance, locator
-        self.grid = (config.latent[1], config.latent[2])
 
     def forward(self, ref_image: Tensor) -> tuple[Tensor, ...]:
         small = working_size(ref_image)
         banks = self.reference(ref_image)
-        banks["bank"] = self.appearance(small)
-        banks["ref_latent"] = self.encoder(small, small)
-        banks["face"] = face_mask(self.locator(small), self.grid)
+        banks["bank"] = self.appearance(small, face_mask(self.locator(small), AppearanceNet.GRID))
+        banks["ref_latent"] = self.encoder(views(ref_image), views(ref_image))
         return tuple(banks[name] for name in BANKS)
 
 
 class DecoderGraph(nn.Module):
-    """latents [F, 16, 4, 4], ref_picture [1, 4, S, S] (straight) and banks -> rgba uint8 [F, S, S, 4]."""
+    """latents [F, 21, 1, 1], ref_picture [1, 4, S, S] (straight) and banks -> rgba uint8 [F, S, S, 4]."""
 
     def __init__(self, autoencoder: Autoencoder) -> None:
         super().__init__()
@@ -55,19 +50,24 @@ class DecoderGraph(nn.Module):
 
     def forward(self, latents: Tensor, ref_picture: Tensor, *banks: Tensor) -> Tensor:
         frames = latents.shape[0]
-        named = {
-            name: (
-                bank.repeat(frames, 1, 1, 1) if name.startswith("eyes_") else bank.expand(frames, -1, -1, -1)
-            )
-            for name, bank in zip(DECODER_BANKS, banks, strict=True)
-        }
+        named = dict(zip(DECODER_BANKS, banks, strict=True))
+        for name, bank in named.items():
+            if name.startswith("eyes_"):
+                named[name] = bank.repeat(frames, 1, 1, 1)
+            elif not name.endswith("fields"):
+                named[name] = bank.expand(frames, -1, -1, -1)
         size_px = ref_picture.shape[-1]
-        frame = compose(self.decoder(latents, named), ref_picture.expand(frames, -1, -1, -1), size_px)
+        frame = compose(
+            self.decoder(latents, named["ref_latent"], named), ref_picture.expand(frames, -1, -1, -1), size_px
+        )
         return (frame.clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 class DenoiserGraph(nn.Module):
-    """The denoiser with audio_emb [F, K, D] as the audio encoder gives it."""
+    """The denoiser with audio_emb [F, K, D] as the audio encoder gives it.
+
+    Gives x0, the clip's innovations, for a further step, and the latents that they make.
+    """
 
     def __init__(self, denoiser: Denoiser) -> None:
         super().__init__()
@@ -82,10 +82,9 @@ class DenoiserGraph(nn.Module):
         motion_frames: Tensor,
         bank: Tensor,
         ref_latent: Tensor,
-        face: Tensor,
-    ) -> Tensor:
-        x0: Tensor = self.denoiser(x, timestep, audio_emb[None], state, motion_frames, bank, ref_latent, face)
-        return x0
+    ) -> tuple[Tensor, Tensor]:
+        x0: Tensor = self.denoiser(x, timestep, audio_emb[None], state, motion_frames, bank, ref_latent)
+        return x0, self.denoiser.prior.latents(x0, motion_frames)
 
 
 class ReaderGraph(nn.Module):

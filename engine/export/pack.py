@@ -37,6 +37,7 @@ from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import FaceLocator, Reader
+from engine.train.models.latent_space import CONTROL_MEAN, CONTROL_STD, LATENT_SHAPE
 from engine.train.trainer import load_averaged
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
 
@@ -82,13 +83,13 @@ def graph_specs(
     """
     config, frames = nets.config, 3
     image = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX) if picture is None else picture
-    reference = ReferenceGraph(nets.autoencoder, nets.appearance, nets.locator, config).eval()
+    reference = ReferenceGraph(nets.autoencoder, nets.appearance, nets.locator).eval()
     banks = dict(zip(BANKS, reference(image), strict=True))
     windows = torch.randn(frames, features.WINDOW_FRAMES, features.MEL_BINS)
-    clip = torch.randn(1, frames, *config.latent)
-    shown = clip[0] if controls is None else nets.autoencoder.embedding(controls)
+    clip = torch.randn(1, frames, *LATENT_SHAPE)
+    shown = clip[0] if controls is None else nets.autoencoder.latent_space(controls)
     reader_image = torch.rand(frames, 4, READER_PX, READER_PX)
-    cond = {k: banks[k] for k in ("bank", "ref_latent", "face")}
+    cond = {k: banks[k] for k in ("bank", "ref_latent")}
     per_frame = {0: "F"}
     return {
         "audio_encoder": GraphSpec(
@@ -105,11 +106,11 @@ def graph_specs(
                 "timestep": torch.tensor([0.5]),
                 "audio_emb": torch.randn(frames, config.audio_tokens, config.audio_width),
                 "state": torch.zeros(1, frames, dtype=torch.int64),
-                "motion_frames": torch.randn(1, config.motion_frames, *config.latent),
+                "motion_frames": torch.randn(1, config.motion_frames, *LATENT_SHAPE),
                 **cond,
             },
-            ["x0"],
-            {"x": {1: "F"}, "audio_emb": per_frame, "state": {1: "F"}, "x0": {1: "F"}},
+            ["x0", "latents"],
+            {k: {1: "F"} for k in ("x", "state", "x0", "latents")} | {"audio_emb": per_frame},
         ),
         "decoder": GraphSpec(
             DecoderGraph(nets.autoencoder),
@@ -121,7 +122,7 @@ def graph_specs(
             nets.locator, {"image": torch.rand(1, 4, geo.WORKING_PX, geo.WORKING_PX)}, ["landmarks"], {}
         ),
         "expression": GraphSpec(
-            nets.autoencoder.embedding,
+            nets.autoencoder.latent_space,
             {"controls": torch.rand(1, len(CONTROL_NAMES))},
             ["latents"],
             {},
@@ -179,7 +180,7 @@ def quantize(fp32: Path, out: Path, pairs: Path, *, int8: bool = True) -> dict[s
     return precision
 
 
-FLOW_LAYERS = ("/decoder/flow/coarse", "/decoder/flow/fine", "/decoder/mouth/out", "/decoder/eyes/out")
+FLOW_LAYERS = ("/decoder/mouth/out", "/decoder/eyes/out")
 
 
 def _flow_outputs(decoder: Path) -> tuple[str, ...]:
@@ -253,7 +254,9 @@ def write_manifest(
             "window_frames": features.WINDOW_FRAMES,
             "lookahead_ms": features.LOOKAHEAD_FRAMES * 10,
         },
-        "latent_shape": list(config.latent),
+        "latent_shape": list(LATENT_SHAPE),
+        "control_mean": list(CONTROL_MEAN),
+        "control_std": list(CONTROL_STD),
         "audio_tokens": config.audio_tokens,
         "audio_width": config.audio_width,
         "clip_lengths": list(config.clip_lengths),

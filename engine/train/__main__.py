@@ -58,7 +58,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=12, help="render: frames per identity")
     parser.add_argument("--seed", type=int, default=0, help="render: seed of the first identity")
     parser.add_argument("--performances", type=int, default=1000, help="render: runs of frames")
-    parser.add_argument("--run-frames", type=int, help="render: frames of a run (100; held-out ones 300)")
+    parser.add_argument("--run-frames", type=int, default=300, help="render: frames of a run")
     parser.add_argument(
         "--what", choices=("pairs", "performances"), default="pairs", help="render: which set"
     )
@@ -93,8 +93,10 @@ def _render(args: argparse.Namespace) -> None:
         folder = runs / (f"pairs{suffix}" if args.held else args.pairs)
         shards.render_pairs(folder, args.entries, args.frames, seed, takes, args.device)
     else:
-        folder, length = runs / f"performances{suffix}", args.run_frames or (300 if args.held else 100)
-        shards.render_performances(folder, takes, length, 50_000 + seed, args.device, args.performances)
+        folder = runs / f"performances{suffix}"
+        shards.render_performances(
+            folder, takes, args.run_frames, 50_000 + seed, args.device, args.performances
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,7 +114,10 @@ def main(arguments: list[str] | None = None) -> int:
             case "locator":
                 instruments.train_locator(pairs, held, folder, _schedule(args), device)
             case "encoder":
-                encoder.train(runs / "corpus", held, folder, config, _schedule(args), device, args.identities)
+                takes_held = runs / "corpus_held"
+                encoder.train(
+                    runs / "corpus", takes_held, folder, config, _schedule(args), device, args.identities
+                )
             case "autoencoder":
                 autoencoder.train(pairs, held, folder, config, _schedule(args), device, entries=6)
             case "reader":

@@ -1,4 +1,4 @@
-"""Stage `autoencoder`: reference network and decoder, from rendered pairs and their embedded controls.
+"""Stage `autoencoder`: reference network and decoder, from rendered pairs and their controls.
 
 The studio gives for nothing what a film cannot: the same face with the reference's pose (so patches are
 learned in place and at full sharpness), and points that ride on the head (so the flow is told where to go).
@@ -14,29 +14,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.train.data import eyes, mouth
 from engine.train.data.shards import REGIONS, open_folder
 from engine.train.data.studio import ANCHOR_NAMES
+from engine.train.data.warp import by_name, carried
 from engine.train.losses import picture_loss, psnr_db
 from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import PATCH_BOXES, Autoencoder, compose, working_size
 from engine.train.models.config import ModelConfig
-from engine.train.models.embedding import ControlEmbedding
+from engine.train.models.latent_space import LatentSpace
 from engine.train.models.layers import freeze_norms
 from engine.train.sheets import save_sheet
 from engine.train.trainer import Schedule, Trainer
 
-LATENT_NOISE = 0.1
-"""Per latent number; controls are spread over 12 times as many, so it is 0.03 of a deviation; 0.3 blurred."""
-WHOLE_SHARE = 0.4
-"""Share of steps on whole pictures; the others teach the patches alone, which have the most to learn."""
+LATENT_NOISE = 0.02
+"""On the latents of the patches, in deviations of a control; more blurs lines."""
+WHOLE_SHARE = 0.5
+"""Share of steps on whole pictures; the others teach the patches alone, at half the cost."""
 NORM_SAMPLES = 4000
 """Batch norms gather statistics until then."""
 FRAMES_PER_ENTRY = 4
-PATCH_ANCHORS = [
-    ANCHOR_NAMES.index(n)
-    for n in ("leftEye", "rightEye", "leftBrow", "rightBrow", "mouthCentre", "mouthLeft", "mouthRight")
-]
-"""Points at the depth of the patches."""
+PATCH_POINTS = 64
+"""Points of each patch, picked anew for every batch, at which its flow is told the truth."""
+PATCH_DEPTHS = {"mouth": mouth.DEPTH, "eye_left": eyes.DEPTH, "eye_right": eyes.DEPTH}
+"""Of the studio's layers."""
 PICTURE_ANCHORS = [
     ANCHOR_NAMES.index(n)
     for n in (
@@ -109,9 +110,11 @@ class Pairs:
 
 
 def repeat(banks: dict[str, Tensor], times: int) -> dict[str, Tensor]:
-    """The banks of E pictures for E * times frames (eye banks hold two rows a picture)."""
+    """The banks of E pictures for E * times frames (eye banks hold two rows a picture, flows take one)."""
     return {
-        k: (
+        k: v
+        if k.endswith("fields")
+        else (
             v.unflatten(0, (-1, 2)).repeat_interleave(times, 0).flatten(0, 1)
             if k.startswith("eyes_")
             else v.repeat_interleave(times, 0)
@@ -161,15 +164,39 @@ def patch_losses(patch: Tensor, moved: Tensor, new: Tensor, crop: Tensor, truth:
     }
 
 
+def patch_flow_loss(flow: Tensor, controls: Tensor, controls_ref: Tensor) -> Tensor:
+    """The patches' flow against the studio's own warp, at random points of the patches.
+
+    Flow [B, 2, h, w]; controls of frames and references [B, 21].
+    """
+    device = flow.device
+    parts, depths = [], []
+    for name, box in PATCH_BOXES.items():
+        corner = torch.tensor([box.left, box.top], device=device)
+        side = torch.tensor([box.width, box.height], device=device)
+        spots = corner + side * torch.rand(len(flow), PATCH_POINTS, 2, device=device)
+        parts.append(spots / (geo.REFERENCE_PX / 2) - 1.0)
+        depths += [PATCH_DEPTHS[name]] * PATCH_POINTS
+    points = torch.cat(parts, dim=1)
+    truth = carried(points, by_name(controls), by_name(controls_ref), torch.tensor(depths, device=device))
+    return anchor_loss(flow, points, truth)
+
+
 def drawing_losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     """Losses of the patches alone, in place and at full sharpness; costs half of `losses`."""
     entries = len(batch["ref"])
     times = len(batch["controls"]) // entries
+    z, z_ref = net.latent_space(batch["controls"]), net.latent_space(batch["controls_ref"])
+    z, z_ref = noised(z), noised(z_ref).repeat_interleave(times, 0)
     with torch.autocast(batch["ref"].device.type, torch.bfloat16):
-        z = net.embedding(batch["controls"])
         banks = repeat(net.reference.patches(batch["ref"]), times)
-        patches = net.decoder.patches(z + LATENT_NOISE * torch.randn_like(z), banks)
+        patches = net.decoder.patches(z, z_ref, banks)
     return _patch_losses(patches, batch, times)
+
+
+def noised(z: Tensor) -> Tensor:
+    """Latents with LATENT_NOISE."""
+    return z + LATENT_NOISE * torch.randn_like(z)
 
 
 def _patch_losses(patches: dict[str, Tensor], batch: Batch, times: int) -> dict[str, Tensor]:
@@ -188,17 +215,21 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     entries = len(batch["ref"])
     times = len(batch["frame"]) // entries
     small = working_size(batch["ref"]).repeat_interleave(times, 0)
+    z = net.latent_space(batch["controls"])
+    z_ref = net.latent_space(batch["controls_ref"]).repeat_interleave(times, 0)
     with torch.autocast(batch["ref"].device.type, torch.bfloat16):
-        z = net.embedding(batch["controls"])
         banks = repeat(net.reference(batch["ref"]), times)
-        decoded = net.decoder(z + LATENT_NOISE * torch.randn_like(z), banks)
+        decoded = {
+            **net.decoder.flows(z, z_ref, banks),
+            **net.decoder.patches(noised(z), noised(z_ref), banks),
+        }
     decoded = {k: v.float() for k, v in decoded.items()}
     out = _patch_losses(decoded, batch, times)
     out["whole"] = 2.0 * picture_loss(shrunk(decoded, small), batch["frame"])
-    still = batch["anchors_ref"].repeat_interleave(times, 0)
-    for flow, points in (("patch_flow", PATCH_ANCHORS), ("flow", PICTURE_ANCHORS)):
-        distance = anchor_loss(decoded[flow], batch["anchors"][:, points], still[:, points])
-        out[f"anchors_{flow}"] = 6.0 * distance
+    still = batch["anchors_ref"].repeat_interleave(times, 0)[:, PICTURE_ANCHORS]
+    out["anchors"] = 6.0 * anchor_loss(decoded["flow"], batch["anchors"][:, PICTURE_ANCHORS], still)
+    controls_ref = batch["controls_ref"].repeat_interleave(times, 0)
+    out["patch_flow"] = 12.0 * patch_flow_loss(decoded["patch_flow"], batch["controls"], controls_ref)
     ref = batch["ref"][:, :3].repeat_interleave(times, 0)
     for name in PATCH_BOXES:
         region = compose(decoded, ref, ref.shape[-1], view=REGIONS[name], names=(name,))
@@ -210,7 +241,6 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
 @torch.no_grad()
 def evaluate(
     networks: dict[str, nn.Module],
-    latent: tuple[int, int, int],
     pairs: Pairs,
     sheet: Path | None,
     entries: int = 16,
@@ -219,15 +249,15 @@ def evaluate(
 
     `*_ref` is what the untouched reference scores.
     """
-    embedding = ControlEmbedding(latent)
+    space = LatentSpace().to(pairs.device)
     scores: dict[str, list[Tensor]] = {}
     shots = []
     count = min(6, pairs.frames)
     for entry in range(min(entries, pairs.entries)):
         batch = pairs.batch(np.array([entry]), np.arange(count)[None])
         small = working_size(batch["ref"]).expand(count, -1, -1, -1)
-        z = embedding(batch["controls"])
-        decoded = networks["decoder"](z, repeat(networks["reference"](batch["ref"]), count))
+        z, z_ref = space(batch["controls"]), space(batch["controls_ref"]).expand(count, -1, -1, -1)
+        decoded = networks["decoder"](z, z_ref, repeat(networks["reference"](batch["ref"]), count))
         ref = batch["ref"].expand(count, -1, -1, -1)
         results = {"whole96": (shrunk(decoded, small), batch["frame"], small)}
         for name, region in REGIONS.items():
@@ -271,7 +301,7 @@ def train(
         {"reference": net.reference, "decoder": net.decoder},
         schedule,
         device=device,
-        on_checkpoint=lambda nets: evaluate(nets, config.latent, test, folder / "sheet.png"),
+        on_checkpoint=lambda nets: evaluate(nets, test, folder / "sheet.png"),
     )
     rng = np.random.default_rng(trainer.samples)
     for samples in trainer:

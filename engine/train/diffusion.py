@@ -1,9 +1,8 @@
 """Stage `diffusion`: the denoiser learns latent video, first with a fixed clip length, then a dynamic one.
 
-x0-prediction with the cosine schedule x_t = cos(t pi/2) x0 + sin(t pi/2) noise. Beside the plain error on x0
-there are losses on frame differences (plain x0 error shrinks slow motion and leaves jitter) and on the
-controls that the autoencoder's probe reads off a latent (lips and lids matter more than their share of the
-latent's variance). All of it is our choice; LLIA publishes none of these.
+x0-prediction with the cosine schedule x_t = cos(t pi/2) x0 + sin(t pi/2) noise, on the innovations of the
+motion prior. Beside the plain error on them there are losses on the latents they make, where lips weigh
+most, and on frame differences. All of it is our choice; LLIA publishes none of these.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,27 +18,26 @@ from torch import Tensor, nn
 
 from engine.train.data.shards import open_folder
 from engine.train.models.config import ModelConfig
-from engine.train.models.denoiser import AppearanceNet, Denoiser
-from engine.train.models.embedding import ControlEmbedding
+from engine.train.models.denoiser import AppearanceNet, Denoiser, MotionPrior
 from engine.train.models.layers import freeze_norms
 from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES
 
-T = TypeVar("T", float, Tensor)
-
-MAX_MOTION_NOISE = 0.05
-"""Largest noise on motion frames, per latent number; 0.5 shrank slow motion to a third of the truth."""
+MAX_MOTION_NOISE = 0.03
+"""Largest noise on motion frames, in deviations of a control."""
 START_SHARE = 0.05
 """Share of clips near the start of a stream: what lies before it is the reference's own latent."""
-FRAMES_PER_BATCH = 96
+FRAMES_PER_BATCH = 1024
+PRIOR_CLIPS = 40_000
 NORM_SAMPLES = 10_000
 """Batch norms of the appearance net gather statistics until then."""
 FIXED_SHARE = 0.3
 """Share of the schedule with the longest clip length only (LLIA: fixed early, then dynamic)."""
-PROBE_WEIGHTS = {
-    "jawOpen": 2.0, "mouthClose": 2.0, "mouthStretch": 1.0, "mouthPucker": 1.0, "mouthRollLower": 0.5,
-    "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0, "headYaw": 0.5, "headPitch": 0.5, "headRoll": 0.5,
+LATENT_WEIGHTS = {
+    "jawOpen": 4.0, "mouthClose": 4.0, "mouthStretch": 2.0, "mouthPucker": 2.0, "mouthRollLower": 2.0,
+    "tongueUp": 1.0, "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0,
 }  # fmt: skip
+"""What the error of a latent number costs, 0.3 for the others: lips must be right, heads only likely."""
 
 
 def alpha(t: Tensor) -> Tensor:
@@ -53,22 +50,13 @@ def sigma(t: Tensor) -> Tensor:
     return torch.sin(t * (math.pi / 2)).view(-1, 1, 1, 1, 1)
 
 
-STUDENT_TIMESTEPS = {1: (1.0,), 2: (1.0, 0.85), 4: (1.0, 0.96, 0.85, 0.66)}
+STUDENT_TIMESTEPS = {1: (1.0,), 2: (1.0, 0.6), 4: (1.0, 0.8, 0.6, 0.35)}
 """Where few-step sampling looks, by number of steps."""
-
-
-def timestep_at(progress: T) -> T:
-    """Timesteps by progress of sampling, 0 (all noise) .. 1: 1 falling to 0.4.
-
-    The controls are spread over 12 times as many latent numbers, so their noise averages out: below 0.4 they
-    are clear to see, and what sampling decides it decides close to 1.
-    """
-    return 1.0 - 0.6 * progress * progress
 
 
 @dataclass
 class Clip:
-    """A batch of clips: x0 [B, F, C, h, w], last [B, C, h, w] before it, motion_frames [B, M, C, h, w]."""
+    """A batch of clips: x0 [B, F, C, 1, 1], last [B, C, 1, 1] before it, motion_frames [B, M, C, 1, 1]."""
 
     x0: Tensor
     last: Tensor
@@ -81,7 +69,7 @@ class Clip:
 
     def cond(self, bank: Tensor) -> tuple[Tensor, ...]:
         """The denoiser's arguments after x and timestep; `bank` is the appearance of `picture`."""
-        return (self.audio_emb, self.state, self.motion_frames, bank, self.ref_latent, self.face)
+        return (self.audio_emb, self.state, self.motion_frames, bank, self.ref_latent)
 
 
 class LatentRuns:
@@ -130,24 +118,24 @@ class LatentRuns:
 
 
 class ClipLosses(nn.Module):
-    """Compares generated latents with the truth: x0, frame differences, probed controls."""
+    """Compares generated clips with the truth: innovations, latents and their frame differences."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.embedding = ControlEmbedding(config.latent)
-        weights = [PROBE_WEIGHTS.get(n, 0.1) for n in CONTROL_NAMES]
-        self.register_buffer("weights", torch.tensor(weights))
+        weights = [LATENT_WEIGHTS.get(n, 0.3) for n in CONTROL_NAMES]
+        self.register_buffer("weights", torch.tensor(weights)[:, None, None])
         self.weights: Tensor
 
-    def forward(self, x0: Tensor, truth: Tensor, last: Tensor) -> dict[str, Tensor]:
-        """x0 and truth [B, F, C, h, w]; last [B, C, h, w] is the clean frame before the clip."""
-        change = torch.diff(torch.cat([last[:, None], x0], dim=1), dim=1)
-        true_change = torch.diff(torch.cat([last[:, None], truth], dim=1), dim=1)
-        made, wanted = self.embedding.controls(x0), self.embedding.controls(truth)
+    def forward(self, prior: MotionPrior, made: Tensor, truth: Tensor, clip: Clip) -> dict[str, Tensor]:
+        """Made and truth: innovations [B, F, C, 1, 1] of a clip."""
+        z, z_true = (prior.latents(w, clip.motion_frames) for w in (made, truth))
+        change, true_change = (
+            torch.diff(torch.cat([clip.last[:, None], x], dim=1), dim=1) for x in (z, z_true)
+        )
         return {
-            "x0": (x0 - truth).pow(2).mean(),
-            "change": 0.5 * (change - true_change).pow(2).mean(),
-            "controls": 6.0 * ((made - wanted).pow(2) * self.weights).mean(),
+            "innovations": 0.3 * (made - truth).pow(2).mean(),
+            "latents": (self.weights * (z - z_true).pow(2)).mean(),
+            "change": (change - true_change).pow(2).mean(),
         }
 
 
@@ -164,12 +152,21 @@ def _length_shares(config: ModelConfig) -> npt.NDArray[np.float64]:
     return shares
 
 
+@torch.no_grad()
+def fit_prior(prior: MotionPrior, clips: LatentRuns, config: ModelConfig) -> None:
+    """Fits the motion prior to many random clips."""
+    drawn = (clips.draw(1000, max(config.clip_lengths)) for _ in range(PRIOR_CLIPS // 1000))
+    pairs = [(clip.x0, clip.motion_frames) for clip in drawn]
+    prior.fit(torch.cat([x0 for x0, _ in pairs]), torch.cat([past for _, past in pairs]))
+
+
 def train(data: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device) -> None:
     """Runs the stage on encoded performances."""
     torch.manual_seed(0)
-    score = ClipLosses(config).to(device)
+    score = ClipLosses().to(device)
     clips = LatentRuns(data, config, device)
     net, appearance = Denoiser(config).to(device), AppearanceNet(config).to(device)
+    fit_prior(net.prior, clips, config)
     trainer = Trainer(folder, {"denoiser": net, "appearance": appearance}, schedule, device=device)
     rng = np.random.default_rng(trainer.samples)
     torch.manual_seed(trainer.samples)
@@ -179,8 +176,9 @@ def train(data: Path, folder: Path, config: ModelConfig, schedule: Schedule, dev
         length = clip_length(config, done / schedule.samples, rng)
         batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames))
         clip = clips.draw(batch, length)
-        t = timestep_at(torch.rand(batch, device=device))
-        x = alpha(t) * clip.x0 + sigma(t) * torch.randn_like(clip.x0)
+        truth = net.prior.innovations(clip.x0, clip.motion_frames)
+        t = torch.rand(batch, device=device)
+        x = alpha(t) * truth + sigma(t) * torch.randn_like(truth)
         with torch.autocast(device.type, torch.bfloat16):
-            x0 = net(x, t, *clip.cond(appearance(clip.picture)))
-        trainer.step(score(x0.float(), clip.x0, clip.last), batch)
+            made = net(x, t, *clip.cond(appearance(clip.picture, clip.face)))
+        trainer.step(score(net.prior, made.float(), truth, clip), batch)

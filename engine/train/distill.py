@@ -22,7 +22,6 @@ from engine.train.diffusion import (
     alpha,
     clip_length,
     sigma,
-    timestep_at,
 )
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator
@@ -59,9 +58,10 @@ def train(
     appearance = AppearanceNet(config).to(device)
     load_averaged(runs / "diffusion", {"denoiser": teacher, "appearance": appearance})
     student.load_state_dict(teacher.state_dict())
+    prior = teacher.prior
     critic = LatentDiscriminator(config).to(device)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), 3e-4, betas=(0.5, 0.98))
-    score = ClipLosses(config).to(device)
+    score = ClipLosses().to(device)
     clips = LatentRuns(data, config, device)
     trainer = Trainer(
         folder,
@@ -79,27 +79,28 @@ def train(
         clip = clips.draw(batch, length)
         step = torch.randint(1, TEACHER_STEPS + 1, (batch,), device=device)
         # Step TEACHER_STEPS starts from noise, step 1 ends at the clean latent.
-        t = timestep_at(1.0 - step / TEACHER_STEPS)
-        u = torch.where(step == 1, 0.0, timestep_at(1.0 - (step - 1) / TEACHER_STEPS))
-        x = alpha(t) * clip.x0 + sigma(t) * torch.randn_like(clip.x0)
+        t, u = step / TEACHER_STEPS, (step - 1) / TEACHER_STEPS
+        truth = prior.innovations(clip.x0, clip.motion_frames)
+        x = alpha(t) * truth + sigma(t) * torch.randn_like(truth)
         with torch.autocast(device.type, torch.bfloat16):
             with torch.no_grad():
-                bank = appearance(clip.picture)
+                bank = appearance(clip.picture, clip.face)
                 x0_teacher = teacher(x, t, *clip.cond(bank)).float()
                 noise = (x - alpha(t) * x0_teacher) / sigma(t)
                 earlier = alpha(u) * x0_teacher + sigma(u) * noise
                 wanted = target(earlier, u, *clip.cond(bank)).float()
                 wanted = torch.where((step == 1).view(-1, 1, 1, 1, 1), x0_teacher, wanted)
             x0 = student(x, t, *clip.cond(bank)).float()
-        losses = score(x0, wanted, clip.last)
+        losses = score(prior, x0, wanted, clip)
         if adversarial:
             critic.requires_grad_(True)
-            real, fake = _judge(critic, clip, clip.x0), _judge(critic, clip, x0.detach())
+            made = prior.latents(x0, clip.motion_frames)
+            real, fake = _judge(critic, clip, clip.x0), _judge(critic, clip, made.detach())
             critic_loss = torch.relu(1.0 - real).mean() + torch.relu(1.0 + fake).mean()
             critic_optimizer.zero_grad(set_to_none=True)
             critic_loss.backward()
             critic_optimizer.step()
             critic.requires_grad_(False)
             ramp = min(1.0, done / (0.2 * schedule.samples))
-            losses["critic"] = -ADVERSARIAL_WEIGHT * ramp * _judge(critic, clip, x0).mean()
+            losses["critic"] = -ADVERSARIAL_WEIGHT * ramp * _judge(critic, clip, made).mean()
         trainer.step(losses, batch)

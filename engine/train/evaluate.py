@@ -20,11 +20,11 @@ from engine.sampling import add_noise, alpha_sigma, sample_consistency
 from engine.train.autoencoder import repeat
 from engine.train.data.shards import open_folder
 from engine.train.data.studio import FULL, Studio
-from engine.train.diffusion import STUDENT_TIMESTEPS, LatentRuns, timestep_at
+from engine.train.diffusion import STUDENT_TIMESTEPS, LatentRuns
 from engine.train.instruments import reader_input
 from engine.train.losses import psnr_db, ssim
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import Autoencoder, compose, working_size
+from engine.train.models.autoencoder import Autoencoder, compose, views, working_size
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import Reader
@@ -45,8 +45,7 @@ def ddim(steps: int) -> Sampler:
     def sample(denoiser: Callable[[Tensor, float], Tensor], noise: Callable[[int], Tensor]) -> Tensor:
         x = noise(0)
         for i in range(steps):
-            t = timestep_at(i / steps)
-            u = timestep_at((i + 1) / steps) if i + 1 < steps else 0.0
+            t, u = 1.0 - i / steps, 1.0 - (i + 1) / steps
             x0 = denoiser(x, t)
             a, s = alpha_sigma(t)
             x = add_noise(x0, (x - a * x0) / s, u)
@@ -64,12 +63,12 @@ def few_steps(steps: int) -> Sampler:
 def stream(
     net: Denoiser, appearance: AppearanceNet, data: LatentRuns, run: int, sampler: Sampler, seed: int = 0
 ) -> Tensor:
-    """Generates a whole run clip by clip from its sound: [n, C, h, w]."""
+    """Generates a whole run clip by clip from its sound: latents [n, C, 1, 1]."""
     config = net.config
     generator = torch.Generator().manual_seed(seed)
     which = torch.tensor([run])
     start = data.clips(which, torch.tensor([0]), 1)
-    bank = appearance(start.picture)
+    bank = appearance(start.picture, start.face)
     made: list[Tensor] = []
     lengths = list(config.clip_lengths)
     first = 0
@@ -89,7 +88,7 @@ def stream(
         def noise(_: int, shape: torch.Size = clip.x0.shape) -> Tensor:
             return torch.randn(shape, generator=generator)
 
-        made.append(sampler(denoiser, noise)[0])
+        made.append(net.prior.latents(sampler(denoiser, noise), clip.motion_frames)[0])
         first += length
     return torch.cat(made)
 
@@ -118,21 +117,23 @@ class Bench:
         return studio.render(torch.zeros(len(index), dtype=torch.long), controls, FULL(geo.REFERENCE_PX))
 
     @torch.no_grad()
-    def decode(self, run: int, z: Tensor) -> Tensor:
-        """Latents [n, C, h, w] -> frames [n, 4, 384, 384] premultiplied."""
+    def decode(self, run: int, z: Tensor, z_ref: Tensor) -> Tensor:
+        """Latents [n, C, 1, 1] and the reference's [1, C, 1, 1] -> frames [n, 4, 384, 384] premultiplied."""
         ref = self.reference(run)
         banks = self.autoencoder.reference(ref)
         parts = []
         for part in z.split(8):
-            decoded = self.autoencoder.decoder(part, repeat(banks, len(part)))
+            decoded = self.autoencoder.decoder(
+                part, z_ref.expand(len(part), -1, -1, -1), repeat(banks, len(part))
+            )
             parts.append(compose(decoded, ref.expand(len(part), -1, -1, -1), geo.REFERENCE_PX).clamp(0, 1))
         return torch.cat(parts)
 
     @torch.no_grad()
     def encode(self, run: int, frames: Tensor) -> Tensor:
-        """Frames [n, 4, 384, 384] -> latents [n, C, h, w]."""
-        small = working_size(self.reference(run)).expand(len(frames), -1, -1, -1)
-        latents: Tensor = self.autoencoder.encoder(working_size(frames), small)
+        """Frames [n, 4, 384, 384] -> latents [n, C, 1, 1]."""
+        ref = tuple(v.expand(len(frames), -1, -1, -1) for v in views(self.reference(run)))
+        latents: Tensor = self.autoencoder.encoder(views(frames), ref)
         return latents
 
     @torch.no_grad()
@@ -219,14 +220,15 @@ def evaluate(runs: Path, config: ModelConfig, out: Path, limit: int) -> dict[str
         collected.setdefault("reference_itself", []).append(
             picture_figures(bench.reference(run).expand(len(index), -1, -1, -1), truth)
         )
+        z_ref = bench.latents.arrays["ref_latent"][run : run + 1].float()
         latents = {
-            "exact_latents": bench.latents.arrays["z"][run].float(),
-            "reconstruction": bench.encode(run, true_frames),
+            "exact_latents": (bench.latents.arrays["z"][run].float(), z_ref),
+            "reconstruction": (bench.encode(run, true_frames), bench.encode(run, bench.reference(run))),
         }
         for name, (net, sampler) in ways.items():
-            latents[name] = stream(net, appearance, bench.latents, run, sampler)
-        for name, z in latents.items():
-            frames = bench.decode(run, z)
+            latents[name] = (stream(net, appearance, bench.latents, run, sampler), z_ref)
+        for name, pair in latents.items():
+            frames = bench.decode(run, *pair)
             motion = motion_figures(bench.read(run, frames), seen, aperture, state)
             collected.setdefault(name, []).append({**picture_figures(frames[index], truth), **motion})
         print(f"evaluate: run {run + 1} of {min(limit, bench.latents.runs)}", flush=True)

@@ -15,8 +15,9 @@ from engine.train.data.shards import open_folder, takes_of
 from engine.train.models.audio_encoder import AudioEncoder
 from engine.train.models.autoencoder import working_size
 from engine.train.models.config import ModelConfig
-from engine.train.models.embedding import ControlEmbedding
+from engine.train.models.denoiser import AppearanceNet
 from engine.train.models.instruments import FaceLocator, face_mask
+from engine.train.models.latent_space import LatentSpace
 from engine.train.trainer import load_averaged
 
 
@@ -25,7 +26,7 @@ def encode(
     performances: Path, corpus: Path, runs: Path, out: Path, config: ModelConfig, device: torch.device
 ) -> None:
     """Writes z, ref_latent, picture (the reference at 96 px), face, audio_emb and state of every run."""
-    embedding, locator = ControlEmbedding(config.latent).to(device), FaceLocator().to(device)
+    space, locator = LatentSpace().to(device), FaceLocator().to(device)
     encoder = AudioEncoder(config).to(device)
     load_averaged(runs / "locator", {"locator": locator})
     load_averaged(runs / "audio", {"audio_encoder": encoder})
@@ -44,10 +45,10 @@ def encode(
         span = slice(int(first), int(first) + arrays["controls"].shape[1])
         with torch.autocast(device.type, torch.bfloat16):
             audio_emb = encoder(windows.cut(windows.take_starts[take][span]))
-        keep("z", embedding(torch.from_numpy(np.array(arrays["controls"][i])).to(device)))
-        keep("ref_latent", embedding(torch.from_numpy(np.array(arrays["ref_controls"][i])).to(device)))
+        keep("z", space(torch.from_numpy(np.array(arrays["controls"][i])).to(device)))
+        keep("ref_latent", space(torch.from_numpy(np.array(arrays["ref_controls"][i])).to(device)))
         keep("picture", small[0] * 255.0 + 0.5, torch.uint8)
-        keep("face", face_mask(locator(small), config.latent[1:])[0])
+        keep("face", face_mask(locator(small), AppearanceNet.GRID)[0])
         keep("audio_emb", audio_emb)
         keep("state", torch.from_numpy(takes[take].state[span]), torch.int8)
     out.mkdir(parents=True, exist_ok=True)

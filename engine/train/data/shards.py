@@ -1,7 +1,8 @@
-"""Rendered pictures on disk: what the autoencoder learns, and the frames whose latents the denoiser learns.
+"""Rendered pictures on disk: what the autoencoder learns, and the performances that the denoiser learns.
 
 Arrays are memory-mapped .npy files (no pickle). `pairs` holds, per entry, one identity, one reference
-picture and N frames of it with crops at full sharpness; `performances` holds runs of frames of whole takes.
+picture and N frames of it with crops at full sharpness; `performances` holds runs of whole takes: controls,
+and the reference picture of who performs them.
 """
 
 from __future__ import annotations
@@ -147,8 +148,9 @@ def render_performances(
 ) -> None:
     """Cuts takes into runs of `run_frames` frames, each with an identity and a reference of its own.
 
-    Writes frame [R, run_frames, 4, 96, 96], ref [R, 4, 384, 384], seed [R] (identity), take [R], first [R]
-    (frame index in the take), controls [R, run_frames, 21], aperture [R, run_frames].
+    Writes ref [R, 4, 384, 384], ref_controls [R, 21], seed [R] (identity), take [R], first [R] (frame index
+    in the take), controls [R, run_frames, 21], aperture [R, run_frames]. The frames themselves need not be
+    drawn: their latents are their controls.
     """
     folder, finished = _begin(folder), folder
     rng = np.random.default_rng(first_seed)
@@ -159,10 +161,9 @@ def render_performances(
     ]
     rng.shuffle(runs)
     runs = runs[:limit]
-    w, n = geo.WORKING_PX, len(runs)
-    memmap = np.lib.format.open_memmap
-    frame = memmap(folder / "frame.npy", "w+", np.uint8, (n, run_frames, 4, w, w))
-    ref = memmap(folder / "ref.npy", "w+", np.uint8, (n, 4, geo.REFERENCE_PX, geo.REFERENCE_PX))
+    n = len(runs)
+    shape = (n, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    ref = np.lib.format.open_memmap(folder / "ref.npy", "w+", np.dtype(np.uint8), shape)
     controls = np.stack([takes[k].controls[first : first + run_frames] for k, first in runs]).astype(
         np.float32
     )
@@ -170,16 +171,13 @@ def render_performances(
     ref_controls = np.zeros((n, len(CONTROL_NAMES)), np.float32)
     studio = Studio([first_seed], device=device)
     for i, (k, _) in enumerate(tqdm(runs, desc="performances", mininterval=10.0)):
-        if i % 2 == 0:  # an identity performs two runs: painting costs as much as 40 frames
+        if i % 2 == 0:  # an identity performs two runs: painting takes longest
             studio = Studio([first_seed + i // 2], device=device)
         ref_controls[i] = reference_for(takes[k], rng)[0]
         still = torch.from_numpy(ref_controls[i : i + 1]).to(device)
         ref[i] = to_bytes(studio.render(torch.zeros(1, dtype=torch.long), still, FULL(geo.REFERENCE_PX)))[0]
         moves = torch.from_numpy(controls[i]).to(device)
         ids = torch.zeros(run_frames, dtype=torch.long, device=device)
-        for at in range(0, run_frames, 25):
-            part = slice(at, at + 25)
-            frame[i, part] = to_bytes(studio.render(ids[part], moves[part], FULL(w)))
         aperture[i] = studio.aperture(ids, moves).cpu().numpy()
     np.save(folder / "seed.npy", first_seed + np.arange(n) // 2)
     np.save(folder / "take.npy", np.array([k for k, _ in runs]))

@@ -97,3 +97,20 @@ def forward(points: torch.Tensor, c: Maps, z: torch.Tensor, shoulders: torch.Ten
         px = px + x - torch.where(shoulders, bx, hx)
         py = py + y - torch.where(shoulders, by, hy)
     return torch.stack([px[:, 0], py[:, 0]], -1) * ZOOM
+
+
+def carried(points: torch.Tensor, seen: Maps, wanted: Maps, z: torch.Tensor) -> torch.Tensor:
+    """Where points of a picture of the head lie in another picture of it.
+
+    Args:
+        points: picture coordinates [B, N, 2] in the picture with the controls `seen`.
+        seen: controls of that picture.
+        wanted: controls of the other one.
+        z: depth of the points [N].
+
+    Returns:
+        picture coordinates [B, N, 2].
+    """
+    field = head(points[:, None, :, 0] / ZOOM, points[:, None, :, 1] / ZOOM, seen)
+    rest = torch.stack([(field.x - z * field.dx)[:, 0], (field.y - z * field.dy)[:, 0]], dim=-1)
+    return forward(rest, wanted, z, torch.zeros_like(z, dtype=torch.bool))

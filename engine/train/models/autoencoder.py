@@ -2,7 +2,8 @@
 
 What the reference already shows is copied by a flow (so it stays as sharp as the picture is); only the
 mouth and the eyes get new pixels, drawn by small patch heads in the coordinates of the reference picture
-and carried to their place by a second flow. The design is our choice.
+and carried to their place by a second flow. Both flows are mixes of a few fields of motion that the
+reference network finds once per picture, so a frame costs no convolution for them. The design is our choice.
 """
 
 from __future__ import annotations
@@ -15,38 +16,62 @@ from torch import Tensor, nn
 
 from engine.train.models import geometry as geo
 from engine.train.models.config import ModelConfig
-from engine.train.models.embedding import ControlEmbedding
+from engine.train.models.latent_space import LATENT_SHAPE, LatentSpace
 from engine.train.models.layers import ConvBlock, LatentMap, ResBlock
 
 Banks = Mapping[str, Tensor]
+MOUTH_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
+EYES_REGION = geo.Box(
+    geo.EYES[0].left,
+    geo.EYES[0].top,
+    geo.EYES[1].left + geo.EYES[1].width - geo.EYES[0].left,
+    geo.EYES[0].height,
+).grow(geo.REGION_MARGIN_PX)
+"""Both eyes; the frame encoder looks at these from nearer."""
 
 
 def _up(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
+def views(picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the frame encoder sees of a premultiplied picture [B, 4, 384, 384].
+
+    The whole of it at 96 px [B, 4, 96, 96], and the regions of mouth and eyes from nearer: RGB at half size,
+    [B, 3, 72, 72] and [B, 3, 68, 106].
+    """
+    mouth, eyes = (F.avg_pool2d(box.crop(picture)[:, :3], 2) for box in (MOUTH_REGION, EYES_REGION))
+    return working_size(picture), mouth, eyes
+
+
+class _Trunk(nn.Sequential):
+    """One view of frame and reference, stacked, to 32 maps of a sixteenth of its size, flattened."""
+
+    def __init__(self, channels: int, widths: tuple[int, int, int, int]) -> None:
+        a, b, c, d = widths
+        super().__init__(
+            nn.PixelUnshuffle(2), ConvBlock(8 * channels, a), ConvBlock(a, b, 2), ResBlock(b),
+            ConvBlock(b, c, 2), ResBlock(c), ConvBlock(c, d, 2), ResBlock(d),
+            nn.Conv2d(d, 32, 1), nn.Flatten(),
+        )  # fmt: skip
+
+
 class FrameEncoder(nn.Module):
-    """(frame, reference) -> latent [B, 16, 4, 4]; both are premultiplied RGBA [B, 4, 96, 96] in 0..1."""
+    """(views of a frame, views of its reference), as `views` gives them -> latent [B, 21, 1, 1]."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        a, b, c, d = config.encoder
-        self.net = nn.Sequential(
-            nn.PixelUnshuffle(2), ConvBlock(32, a), ConvBlock(a, b, 2), ResBlock(b),
-            ConvBlock(b, c, 2), ResBlock(c), ConvBlock(c, d, 2), ResBlock(d),
-        )  # fmt: skip
+        self.trunks = nn.ModuleList([_Trunk(n, config.encoder) for n in (4, 3, 3)])
         # Each latent number tells of the whole face: the last layers must see all of it at once.
-        self.latent = config.latent
-        self.out = nn.Sequential(
-            nn.Conv2d(d, 32, 1),
-            nn.Flatten(),
-            nn.Linear(32 * 36, 256),
-            nn.ReLU(),
-            nn.Linear(256, config.latent[0] * config.latent[1] * config.latent[2]),
-        )
+        places = 6 * 6 + 5 * 5 + 5 * 7
+        self.out = nn.Sequential(nn.Linear(32 * places, 256), nn.ReLU(), nn.Linear(256, LATENT_SHAPE[0]))
 
-    def forward(self, frame: Tensor, ref: Tensor) -> Tensor:
-        latent: Tensor = self.out(self.net(torch.cat([frame, ref], dim=1))).unflatten(1, self.latent)
+    def forward(self, frame: tuple[Tensor, ...], ref: tuple[Tensor, ...]) -> Tensor:
+        seen = [
+            trunk(torch.cat(pair, dim=1))
+            for trunk, pair in zip(self.trunks, zip(frame, ref, strict=True), strict=True)
+        ]
+        latent: Tensor = self.out(torch.cat(seen, dim=1))[..., None, None]
         return latent
 
 
@@ -66,16 +91,23 @@ class PatchReference(nn.Module):
 class ReferenceNet(nn.Module):
     """What the decoder needs of a picture, computed once.
 
-    In: premultiplied RGBA [B, 4, 384, 384]. Out: named banks; `flow_*` feed the flow head, `mouth_*` and
-    `eyes_*` the patch heads (eyes: [2 B, ...], picture-left first, the right one mirrored).
+    In: premultiplied RGBA [B, 4, 384, 384]. Out: named banks; `flow_fields` [B, K, 2, 96, 96] and
+    `patch_flow_fields` [B, K', 2, 24, 24] are the motions that the flows are mixed from, `mouth_*` and
+    `eyes_*` feed the patch heads (eyes: [2 B, ...], picture-left first, the right one mirrored).
     """
+
+    FIELD_SCALE = 0.1
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         a, b, c = config.reference
         self.to_48 = nn.Sequential(nn.PixelUnshuffle(2), ConvBlock(16, a), ResBlock(a))
         self.to_24 = nn.Sequential(ConvBlock(a, b, 2), ResBlock(b))
-        self.to_12 = nn.Sequential(ConvBlock(b, c, 2), ResBlock(c))
+        self.to_12 = nn.Sequential(ConvBlock(b, c, 2), ResBlock(c), ResBlock(c))
+        self.at_24 = nn.Sequential(ConvBlock(b + c, b), ResBlock(b))
+        self.at_48 = nn.Sequential(ConvBlock(a + b, b), ResBlock(b))
+        self.fields = nn.Sequential(nn.Conv2d(b, 8 * config.flow_fields, 3, 1, 1), nn.PixelShuffle(2))
+        self.patch_fields = nn.Conv2d(b, 2 * config.patch_flow_fields, 3, 1, 1)
         self.mouth = PatchReference(config.mouth)
         self.eyes = PatchReference(config.eyes)
 
@@ -94,41 +126,50 @@ class ReferenceNet(nn.Module):
             "eyes_crop": eyes[:, :, :3].flatten(0, 1),
         }
 
-    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+    def motions(self, picture: Tensor) -> dict[str, Tensor]:
+        """The banks of the flows."""
         f48 = self.to_48(working_size(picture))
         f24 = self.to_24(f48)
-        f12 = self.to_12(f24)
-        return {"flow_12": f12, "flow_24": f24, "flow_48": f48, **self.patches(picture)}
+        f24_up = self.at_24(torch.cat([_up(self.to_12(f24)), f24], dim=1))
+        f48_up = self.at_48(torch.cat([_up(f24_up), f48], dim=1))
+        return {
+            "flow_fields": self.FIELD_SCALE * self.fields(f48_up).float().unflatten(1, (-1, 2)),
+            "patch_flow_fields": self.FIELD_SCALE * self.patch_fields(f24_up).float().unflatten(1, (-1, 2)),
+        }
+
+    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+        return {**self.motions(picture), **self.patches(picture)}
 
 
-class FlowHead(nn.Module):
-    """Latent + reference features -> two backward flows at 48 px: [B, 2, 48, 48] each, picture coordinates.
+class FlowMixer(nn.Module):
+    """A flow as a mix of the picture's own fields of motion; the latents say how much of each.
 
-    The first says where in the reference each output pixel comes from, the second where in the
-    patches' (unmoved) coordinates it lies.
+    (z [B, 21, 1, 1], z_ref of B pictures, fields [B or 1, K, 2, h, w]) -> backward flow [B, 2, h, w], picture
+    coordinates. It is exactly zero where z is the reference's own latent: what does not move stays as it is.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, fields: int) -> None:
         super().__init__()
-        w12, w24, w48 = config.flow
-        r48, r24, r12 = config.reference
-        self.latent = LatentMap(config.latent, w12 // 2, 6, 6)
-        self.at_12 = nn.Sequential(ConvBlock(w12 // 2 + r12, w12), ResBlock(w12), ResBlock(w12))
-        self.at_24 = nn.Sequential(ConvBlock(w12 + r24, w24), ResBlock(w24))
-        self.at_48 = nn.Sequential(ConvBlock(w24 + r48, w48), ResBlock(w48))
-        self.coarse = nn.Conv2d(w12, 4, 3, 1, 1)
-        self.fine = nn.Conv2d(w48, 4, 3, 1, 1)
-        for conv in (self.coarse, self.fine):
-            nn.init.normal_(conv.weight, std=1e-3)
-            assert conv.bias is not None
-            nn.init.zeros_(conv.bias)
+        self.mix = nn.Sequential(
+            nn.Linear(3 * LATENT_SHAPE[0], 128),
+            nn.SiLU(),
+            nn.Linear(128, 128),
+            nn.SiLU(),
+            nn.Linear(128, fields),
+        )
 
-    def forward(self, z: Tensor, banks: Banks) -> tuple[Tensor, Tensor]:
-        x12 = self.at_12(torch.cat([_up(self.latent(z)), banks["flow_12"]], dim=1))
-        x24 = self.at_24(torch.cat([_up(x12), banks["flow_24"]], dim=1))
-        x48 = self.at_48(torch.cat([_up(x24), banks["flow_48"]], dim=1))
-        flow = 0.2 * (_up(_up(self.coarse(x12))) + self.fine(x48))
-        return flow[:, :2], flow[:, 2:]
+    def weights(self, z: Tensor, z_ref: Tensor) -> Tensor:
+        """How much of each field: [B, K]."""
+        a, b = z.flatten(1), z_ref.flatten(1)
+        weights: Tensor = self.mix(torch.cat([a, b, a - b], dim=1))
+        return weights
+
+    def forward(self, z: Tensor, z_ref: Tensor, fields: Tensor) -> Tensor:
+        with torch.autocast(z.device.type, enabled=False):  # half precision would be a pixel off
+            z, z_ref = z.float(), z_ref.float()
+            weights = self.weights(z, z_ref) - self.weights(z_ref, z_ref)
+            mixed: Tensor = weights.unflatten(0, (fields.shape[0], -1)) @ fields.flatten(2)
+            return mixed.view(-1, *fields.shape[2:])
 
 
 class PatchHead(nn.Module):
@@ -167,29 +208,35 @@ class PatchHead(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents [B, 16, 4, 4] and the banks of B pictures -> flows and patches; `compose` makes the frame."""
+    """Latents of B frames and of their references, and banks -> flows and patches; `compose` makes the frame.
+
+    The banks of the flows are those of E pictures, each for B / E frames in a row; the others are repeated
+    for every frame.
+    """
 
     LATENT_CHANNELS = 32
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.flow = FlowHead(config)
-        self.mouth_latent = LatentMap(config.latent, self.LATENT_CHANNELS, 6, 6)
+        self.flow = FlowMixer(config.flow_fields)
+        self.patch_flow = FlowMixer(config.patch_flow_fields)
+        self.mouth_latent = LatentMap(2 * LATENT_SHAPE[0], self.LATENT_CHANNELS, 6, 6)
         self.eye_latents = nn.ModuleList(
-            [LatentMap(config.latent, self.LATENT_CHANNELS, 6, 5) for _ in range(2)]
+            [LatentMap(2 * LATENT_SHAPE[0], self.LATENT_CHANNELS, 6, 5) for _ in range(2)]
         )
         self.mouth = PatchHead(config.mouth, self.LATENT_CHANNELS)
         self.eyes = PatchHead(config.eyes, self.LATENT_CHANNELS)
 
-    def patches(self, z: Tensor, banks: Banks) -> dict[str, Tensor]:
+    def patches(self, z: Tensor, z_ref: Tensor, banks: Banks) -> dict[str, Tensor]:
         """Patches by name: `mouth` [B, 4, 96, 96], `eye_left` and `eye_right` [B, 4, 88, 80], RGB and cover.
 
         `NAME_moved` and `NAME_new` are the two things each is mixed from, for the losses.
         """
+        both = torch.cat([z, z - z_ref], dim=1)
         mouth = self.mouth(
-            self.mouth_latent(z), banks["mouth_quarter"], banks["mouth_half"], banks["mouth_crop"]
+            self.mouth_latent(both), banks["mouth_quarter"], banks["mouth_half"], banks["mouth_crop"]
         )
-        maps = torch.stack([net(z) for net in self.eye_latents], dim=1).flatten(0, 1)
+        maps = torch.stack([net(both) for net in self.eye_latents], dim=1).flatten(0, 1)
         eyes = self.eyes(maps, banks["eyes_quarter"], banks["eyes_half"], banks["eyes_crop"])
         out: dict[str, Tensor] = {}
         for kind, of_mouth, of_eyes in zip(("", "_moved", "_new"), mouth, eyes, strict=True):
@@ -197,9 +244,18 @@ class Decoder(nn.Module):
             out |= {f"mouth{kind}": of_mouth, f"eye_left{kind}": left, f"eye_right{kind}": right.flip(-1)}
         return out
 
-    def forward(self, z: Tensor, banks: Banks) -> dict[str, Tensor]:
-        flow, patch_flow = self.flow(z, banks)
-        return {"flow": flow, "patch_flow": patch_flow, **self.patches(z, banks)}
+    def flows(self, z: Tensor, z_ref: Tensor, banks: Banks) -> dict[str, Tensor]:
+        """Where each output pixel comes from: in the reference (`flow`), in the patches (`patch_flow`).
+
+        [B, 2, 96, 96] and [B, 2, 24, 24]; patches lie in the reference's own, unmoved coordinates.
+        """
+        return {
+            "flow": self.flow(z, z_ref, banks["flow_fields"]),
+            "patch_flow": self.patch_flow(z, z_ref, banks["patch_flow_fields"]),
+        }
+
+    def forward(self, z: Tensor, z_ref: Tensor, banks: Banks) -> dict[str, Tensor]:
+        return {**self.flows(z, z_ref, banks), **self.patches(z, z_ref, banks)}
 
 
 PATCH_BOXES = {"mouth": geo.MOUTH, "eye_left": geo.EYES[0], "eye_right": geo.EYES[1]}
@@ -264,14 +320,14 @@ def _lay_over(frame: Tensor, patch: Tensor, name: str, places: Tensor) -> Tensor
 
 
 class Autoencoder(nn.Module):
-    """Encoder, reference network and decoder about the latent space that `ControlEmbedding` defines."""
+    """Encoder, reference network and decoder about the latent space that `LatentSpace` defines."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.encoder = FrameEncoder(config)
         self.reference = ReferenceNet(config)
         self.decoder = Decoder(config)
-        self.embedding = ControlEmbedding(config.latent)
+        self.latent_space = LatentSpace()
 
 
 def working_size(picture: Tensor) -> Tensor:

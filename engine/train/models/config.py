@@ -10,11 +10,11 @@ class ModelConfig:
     """Widths and depths; spatial sizes in pixels of the named grid (all sizes are our choice).
 
     Attributes:
-        latent: channels, height, width of a latent frame.
-        encoder: channels of the frame encoder at 48, 24, 12 and 6 px.
-        reference: channels of the decoder's reference features at 48, 24 and 12 px.
+        encoder: channels of each view's trunk in the frame encoder, from a half to a sixteenth of its size.
+        reference: channels of the flows' reference features at 48, 24 and 12 px.
+        flow_fields: how many fields of motion, found once per picture, the picture's flow is mixed from.
+        patch_flow_fields: the same for the patches' flow.
         appearance: channels of the denoiser's reference features at 24, 12 and 6 px.
-        flow: channels of the flow head at 12, 24 and 48 px.
         mouth, eyes: channels of a patch head at a quarter and at half of the patch size.
         audio: channels of the audio encoder.
         audio_tokens, audio_width: tokens per video frame and their width.
@@ -24,21 +24,21 @@ class ModelConfig:
         clip_lengths: clip lengths F the denoiser is trained for.
     """
 
-    latent: tuple[int, int, int] = (16, 4, 4)
-    encoder: tuple[int, int, int, int] = (40, 64, 96, 128)
-    reference: tuple[int, int, int] = (24, 48, 64)
+    encoder: tuple[int, int, int, int] = (32, 48, 80, 96)
+    reference: tuple[int, int, int] = (32, 48, 96)
+    flow_fields: int = 32
+    patch_flow_fields: int = 16
     appearance: tuple[int, int, int] = (32, 48, 64)
-    flow: tuple[int, int, int] = (96, 48, 24)
     mouth: tuple[int, int] = (56, 28)
     eyes: tuple[int, int] = (48, 24)
     audio: int = 128
     audio_tokens: int = 10
     audio_width: int = 128
     bank_width: int = 128
-    width: int = 160
+    width: int = 192
     blocks: int = 5
     heads: int = 4
-    motion_lags: tuple[int, ...] = (8, 4, 2, 1)
+    motion_lags: tuple[int, ...] = (32, 16, 8, 4, 2, 1)
     clip_lengths: tuple[int, ...] = (1, 2, 4, 8)
 
     @property
@@ -49,11 +49,11 @@ class ModelConfig:
 
 NANO = ModelConfig()
 TOY = ModelConfig(
-    latent=(16, 4, 4),
     encoder=(4, 4, 4, 4),
     reference=(4, 4, 4),
+    flow_fields=4,
+    patch_flow_fields=4,
     appearance=(4, 4, 4),
-    flow=(4, 4, 4),
     mouth=(4, 4),
     eyes=(4, 4),
     audio=8,

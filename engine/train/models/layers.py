@@ -29,15 +29,14 @@ class ResBlock(nn.Module):
 
 
 class LatentMap(nn.Module):
-    """Spreads a latent over a coarse grid of features: [B, C, h, w] -> [B, channels, height, width].
+    """Spreads a latent over a coarse grid of features: [B, size, 1, 1] -> [B, channels, height, width].
 
     The hidden layer lets a feature's place depend on several latent numbers at once (our choice).
     """
 
-    def __init__(self, latent: tuple[int, int, int], channels: int, height: int, width: int) -> None:
+    def __init__(self, size: int, channels: int, height: int, width: int) -> None:
         super().__init__()
         self.shape = (channels, height, width)
-        size = latent[0] * latent[1] * latent[2]
         self.hidden = nn.Linear(size, 256)
         self.out = nn.Linear(256, channels * height * width)
 
