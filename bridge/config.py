@@ -40,7 +40,7 @@ class DaemonSettings:
         watch_config: read the configuration file again when it changes.
     """
 
-    watch_config: bool = False
+    watch_config: bool = setting(False, reload=True)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class SpeechSettings:
 
     greeting: bool = True
     lead_ms: float = setting(200.0, 120, 500)
-    waiting_limit_s: float = setting(300.0, 1, 3_600, reload=True)
+    waiting_limit_s: float = setting(300.0, 1, 3_600)
 
 
 @dataclass(frozen=True)

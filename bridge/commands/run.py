@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
+from bridge import logs
 from bridge.config import Settings
-from bridge.config_reader import read_settings
+from bridge.config_reader import find_config, read_settings
 from bridge.daemon import Daemon
+from bridge.reload import Reloader
+from bridge.signals import Signals
 from bridge.terminal import StatusLine, show_places
 
 REFRESH_S = 0.5
+
+FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "--avatar": ("engine.avatar", {"metavar": "NAME", "help": "name in the pack or a picture file"}),
+    "--size": ("engine.size_px", {"type": int, "metavar": "PX", "help": "width and height, px (384)"}),
+    "--fps": ("engine.fps", {"type": int, "metavar": "N", "help": "frames per second (25)"}),
+    "--pack": ("engine.pack", {"metavar": "NAME", "help": "shipped model pack or its folder (nano)"}),
+    "--steps": ("engine.steps", {"type": int, "metavar": "N", "help": "denoising steps (2)"}),
+    "--threads": ("engine.threads", {"type": int, "metavar": "N", "help": "that compute (every core)"}),
+    "--provider": (
+        "engine.provider", {"metavar": "NAME", "help": "auto, CPU, CUDA, TensorRT or OpenVINO (auto)"}
+    ),
+    "--host": ("sockets.host", {"metavar": "ADDRESS", "help": "loopback address (127.0.0.1)"}),
+    "--control-port": (
+        "sockets.control_port", {"type": int, "metavar": "PORT", "help": "audio and control in (5570)"}
+    ),
+    "--frames-port": (
+        "sockets.frames_port", {"type": int, "metavar": "PORT", "help": "frames, audio and events out (5571)"}
+    ),
+    "--page-port": ("page.port", {"type": int, "metavar": "PORT", "help": "the web page (5580)"}),
+    "--microphone": (
+        "microphone.device",
+        {"nargs": "?", "const": "", "metavar": "NAME", "help": "speak what a microphone hears"},
+    ),
+    "--no-greeting": ("speech.greeting", {"action": "store_false", "help": "start silently"}),
+    "--no-page": ("page.enabled", {"action": "store_false", "help": "serve no web page"}),
+}  # fmt: skip
+"""The key of the settings that each flag sets, and how the command line shows it."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,78 +53,49 @@ def add_parser(subparsers: Any) -> None:
         "run", help="start the daemon: page, ZeroMQ, default avatar", description=__doc__
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings in TOML (see configs/default.toml)"
+        "--config", metavar="FILE", help="settings in TOML, or one of streamer, webcam and unity-npc"
     )
-    parser.add_argument(
-        "--avatar", metavar="NAME", help="name in the pack or a picture file (the pack's default)"
-    )
-    parser.add_argument("--size", type=int, metavar="PX", help="width and height of the frames (384)")
-    parser.add_argument("--fps", type=int, help="frames per second (25)")
-    parser.add_argument("--pack", help="name of a shipped model pack or its folder (nano)")
-    parser.add_argument("--steps", type=int, help="denoising steps (2)")
-    parser.add_argument("--threads", type=int, help="cap on the engine's threads (every core)")
-    parser.add_argument("--provider", help="auto, CPU, CUDA, TensorRT or OpenVINO (auto)")
-    parser.add_argument("--host", help="loopback address to listen on (127.0.0.1)")
-    parser.add_argument("--control-port", type=int, metavar="PORT", help="audio and control in (5570)")
-    parser.add_argument("--frames-port", type=int, metavar="PORT", help="frames, audio and events out (5571)")
-    parser.add_argument("--page-port", type=int, metavar="PORT", help="the web page (5580)")
     parser.add_argument("--say", type=Path, metavar="FILE", help="an audio file to speak at the start")
+    for option, (name, shown) in FLAGS.items():
+        parser.add_argument(option, dest=name, default=None, **shown)
     parser.add_argument(
-        "--microphone", nargs="?", const="", metavar="NAME", help="speak what a microphone hears"
-    )
-    parser.add_argument("--no-greeting", action="store_true", help="start silently")
-    parser.add_argument("--no-page", action="store_true", help="serve no web page")
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE",
+        help="any other key of configs/default.toml; may be repeated",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Keeps the daemon until SIGINT or SIGTERM; returns 0."""
-    ended, running = threading.Event(), threading.Event()
-
-    def end(signal_number: int, frame: FrameType | None) -> None:
-        ended.set()
-        if not running.is_set():  # loading a model takes its time: leave it at once
-            raise KeyboardInterrupt
-
+    """Keeps the daemon until SIGINT or SIGTERM; SIGHUP reads the settings again. Returns 0."""
     settings = _settings(args)
-    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    console = Console()
-    status = StatusLine(console)
-    try:
-        daemon = Daemon(settings, say=args.say)
-        running.set()
+    logs.configure(settings.log)
+    with ExitStack() as stack:
+        signals = Signals()
+        stack.callback(signals.restore)
         try:
-            show_places(console, daemon)
-            status.start()
-            while not ended.wait(REFRESH_S):
-                status.show(daemon.session.statistics())
-        finally:
-            status.stop()
-            daemon.close()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+            daemon = Daemon(settings, say=args.say)
+            stack.callback(daemon.close)
+            signals.running.set()
+        except KeyboardInterrupt:
+            return 0
+        reloader = Reloader(settings, lambda: _settings(args), args.config and find_config(args.config))
+        reloader.register("log", logs.configure)
+        console = Console()
+        status = StatusLine(console)
+        stack.callback(status.stop)
+        show_places(console, daemon)
+        status.start()
+        while not signals.ended.wait(REFRESH_S):
+            status.show(daemon.session.statistics())
+            if reloader.file_changed() or signals.reload.is_set():
+                signals.reload.clear()
+                reloader.reload()
     return 0
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    flags: dict[str, Any] = {
-        "engine.avatar": args.avatar,
-        "engine.size_px": args.size,
-        "engine.fps": args.fps,
-        "engine.pack": args.pack,
-        "engine.steps": args.steps,
-        "engine.threads": args.threads,
-        "engine.provider": args.provider,
-        "sockets.host": args.host,
-        "sockets.control_port": args.control_port,
-        "sockets.frames_port": args.frames_port,
-        "page.port": args.page_port,
-        "page.enabled": False if args.no_page else None,
-        "speech.greeting": False if args.no_greeting else None,
-        "microphone.enabled": None if args.microphone is None else True,
-        "microphone.device": args.microphone,
-    }
-    return read_settings(args.config, flags)
+    given = vars(args)
+    flags = {name: given[name] for name, _ in FLAGS.values()}
+    flags["microphone.enabled"] = None if given["microphone.device"] is None else True
+    options = {name: option for option, (name, _) in FLAGS.items()}
+    return read_settings(args.config, flags, assignments=args.set, options=options)
