@@ -17,16 +17,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bridge.audio_file import audio_duration_s, decode_audio
 from bridge.errors import SettingError
-from bridge.outputs.background import read_background
+from bridge.outputs.background import OPAQUE, read_background
 from bridge.outputs.video_file import AUDIO_CHANNELS, AUDIO_RATE_HZ, check_goal, open_sink
 from engine.config import check_bounds
 from engine.pipeline import AvatarPipeline, Engine
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, VideoFrame
 
 Float = npt.NDArray[np.float32]
-
-OPAQUE_BACKGROUND = "#20262e"
-"""Behind the avatar where the file cannot be transparent and no background is asked for."""
 
 AHEAD_S = 4.0
 """Audio is pushed so far ahead of the frames: more than clips and queues hold, little to keep in memory."""
@@ -46,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         "--background",
         metavar="WHAT",
-        help=f"colour, checker, picture file or transparent (transparent; in MP4 {OPAQUE_BACKGROUND})",
+        help=f"colour, checker, picture file or transparent (transparent; in MP4 {OPAQUE})",
     )
     add("--pack", default="nano", help="model pack, name or folder (nano)")
     add("--steps", type=int, default=2, help="sampling steps (2)")
@@ -104,8 +101,8 @@ def _render(args: argparse.Namespace, console: Console) -> _Summary:
     if args.aperture is not None and not args.aperture.absolute().parent.is_dir():
         raise SettingError(f"folder {args.aperture.parent} for --aperture does not exist; create it first")
     can_be_transparent = check_goal(args.output)
-    wanted = args.background or ("transparent" if can_be_transparent else OPAQUE_BACKGROUND)
-    background = read_background(wanted, args.size)
+    wanted = args.background or ("transparent" if can_be_transparent else OPAQUE)
+    background = read_background(wanted, args.size, args.size)
     engine = Engine(args.pack, threads=args.threads, provider=args.provider)
     fps = args.fps or engine.manifest.fps
     pipeline = engine.avatar(

@@ -115,16 +115,16 @@ def test_composite_is_exact() -> None:
 
 
 def test_backgrounds_users_may_write(tmp_path: Path) -> None:
-    assert read_background("transparent", 32).rgb is None
-    checker = read_background("checker", 64).rgb
+    assert read_background("transparent", 32, 32).rgb is None
+    checker = read_background("checker", 64, 64).rgb
     assert checker is not None and set(np.unique(checker)) == set(CHECKER_GREYS)
     for text, rgb in (("#c82850", (0xC8, 0x28, 0x50)), ("navy", (0, 0, 128)), ("rgb(1, 2, 3)", (1, 2, 3))):
-        colour = read_background(text, 8).rgb
+        colour = read_background(text, 8, 8).rgb
         assert colour is not None and (colour == rgb).all()
     Image.new("RGB", (100, 50), (9, 8, 7)).save(tmp_path / "behind.png")
-    picture = read_background(str(tmp_path / "behind.png"), 32).rgb
+    picture = read_background(str(tmp_path / "behind.png"), 32, 32).rgb
     assert picture is not None and picture.shape == (32, 32, 3) and (picture == (9, 8, 7)).all()
     (tmp_path / "text.png").write_text("no picture")
     for text, told in ((str(tmp_path / "text.png"), "not a picture"), ("blurple", "no colour")):
         with pytest.raises(SettingError, match=told):
-            read_background(text, 32)
+            read_background(text, 32, 32)
