@@ -16,6 +16,7 @@ from bridge.inputs.microphone import Microphone
 from bridge.outputs.web import WebServer
 from bridge.outputs.zmq_frames import FramePublisher
 from bridge.sockets import RequestServer, bind, bound_port, endpoint, require_free_port
+from bridge.web.panel import Panel
 
 GREETING = Path(__file__).parent / "assets" / "greeting.wav"
 
@@ -83,7 +84,7 @@ class Daemon:
         self._stack.callback(RequestServer(control_socket, control.answer).close)
         if page.enabled:
             endpoints = {"control": self.control_endpoint, "frames": self.frames_endpoint}
-            server = WebServer(self.session, host, page.port, endpoints)
+            server = WebServer(lambda: [self.session], Panel(), host, page.port, endpoints)
             server.start()
             self._stack.callback(server.close)
             self.page_url = server.url

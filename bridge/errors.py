@@ -55,7 +55,55 @@ class UnknownAvatarError(BridgeError):
     code = "unknown_avatar"
 
 
+class NotYourAvatarError(BridgeError):
+    """The avatar belongs to another client, or to the daemon itself."""
+
+    code = "not_yours"
+
+
+class LimitError(BridgeError):
+    """The daemon has as many avatars or clients as it may have."""
+
+    code = "limit"
+
+
+class PictureError(BridgeError):
+    """A picture from a client cannot be read or is too large."""
+
+    code = "picture"
+
+
+class AvatarOpenError(BridgeError):
+    """An avatar cannot be opened: its pack, picture or a value is wrong."""
+
+    code = "avatar"
+
+
+class ExpressionError(BridgeError):
+    """An expression has an unknown name or a value out of its range."""
+
+    code = "expression"
+
+
+class KeyFileError(BridgeError):
+    """The CURVE keys are missing, unreadable or would be overwritten."""
+
+    code = "keys"
+
+
 class AvatarFailedError(BridgeError):
     """The engine of this avatar has stopped with an error; the daemon must be started again."""
 
     code = "avatar_failed"
+
+
+class UnsupportedError(BridgeError):
+    """This daemon does not offer what was asked for."""
+
+    code = "unsupported"
+
+
+class ObsError(BridgeError):
+    """OBS is not running, refuses the connection or lacks what is needed."""
+
+    code = "obs"

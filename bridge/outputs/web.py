@@ -1,4 +1,4 @@
-"""The page on loopback: the live avatar in a browser, audio in by file or microphone."""
+"""The page on loopback: the live avatar in a browser, audio in by file or microphone; a viewer for OBS."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import asyncio
 import itertools
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from bridge.errors import BridgeError, PortError, SettingError
-from bridge.web.guard import LOOPBACK_NAMES, SECURITY_HEADERS, Guard
+from bridge.web.controller import Controller
+from bridge.web.guard import LOOPBACK_NAMES, SECURITY_HEADERS, VIEWER_HEADERS, Guard
+from bridge.web.panel import Panel
 from bridge.web.uploads import MAX_AT_ONCE, MAX_UPLOAD_BYTES, Upload
 from bridge.web.viewer import MAX_MESSAGE_BYTES, Viewer
 
@@ -24,6 +27,8 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5580
 STATIC = Path(__file__).parents[1] / "web" / "static"
 MAX_VIEWERS = 16
+WORKERS = 6
+"""Threads for what may wait: files, commands, decoding."""
 MAX_NAME_CHARS = 120
 UPLOAD_BEGIN_TIMEOUT_S = 10.0
 
@@ -32,12 +37,14 @@ class WebServer:
     """Serves the page from a thread and event loop of its own.
 
     Attributes:
-        url: where the page is, "" before `start`.
+        url: address of the page with its token, "" before `start`; whoever has it can drive the avatars.
+        viewer_url: address of the viewer for OBS, which takes no commands; "" before `start`.
     """
 
     def __init__(
         self,
-        session: AvatarSession,
+        avatars: Callable[[], Sequence[AvatarSession]],
+        panel: Panel,
         host: str = DEFAULT_HOST,
         port: int = DEFAULT_PORT,
         endpoints: dict[str, str] | None = None,
@@ -45,7 +52,8 @@ class WebServer:
         """Prepares the server; `start` opens it.
 
         Args:
-            session: the avatar shown and driven; stays its owner's to close.
+            avatars: gives the open avatars, the default one first; they stay their owner's to close.
+            panel: what the page may ask besides.
             host: a loopback address.
             port: 1..65535, 0 takes any free one.
             endpoints: shown on the page with copy buttons, address by name.
@@ -57,8 +65,9 @@ class WebServer:
             raise SettingError(
                 f"web host {host!r} is not loopback; use 127.0.0.1, the page is for this machine only"
             )
-        self.url = ""
-        self._session = session
+        self.url = self.viewer_url = ""
+        self._avatars = avatars
+        self._panel = panel
         self._host = host.strip("[]")
         self._port = port
         self._endpoints = endpoints or {}
@@ -86,8 +95,11 @@ class WebServer:
             ) from error
         port = listener.getsockname()[1]
         self._guard = Guard(port)
-        self.url = f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{port}/"
+        address = f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{port}"
+        self.url = f"{address}/?token={self._guard.token}"
+        self.viewer_url = f"{address}/view"
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(WORKERS, "web-worker"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="web", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(listener), self._loop).result()
@@ -114,11 +126,18 @@ class WebServer:
         await self._runner.cleanup()
         await loop.shutdown_default_executor()
 
+    @property
+    def refused(self) -> int:
+        """Requests refused for their host, origin or token so far."""
+        return self._guard.refused
+
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._check], client_max_size=MAX_UPLOAD_BYTES)
         application.router.add_get("/", self._page)
+        application.router.add_get("/view", self._view)
         application.router.add_get("/session", self._describe)
         application.router.add_get("/live", self._live)
+        application.router.add_get("/watch", self._watch)
         application.router.add_post("/speak", self._speak)
         application.router.add_static("/static/", STATIC)
         return application
@@ -127,31 +146,83 @@ class WebServer:
     async def _check(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        self._guard.check_host(request)
-        response = await handler(request)
+        headers = VIEWER_HEADERS if request.path == "/view" else SECURITY_HEADERS
+        try:
+            self._guard.check_host(request)
+            response = await handler(request)
+        except web.HTTPException as refusal:
+            self._guard.refused += isinstance(refusal, web.HTTPForbidden)
+            refusal.headers.update(headers)
+            raise
         if not response.prepared:
-            response.headers.update(SECURITY_HEADERS)
+            response.headers.update(headers)
         return response
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(STATIC / "index.html")
+        """The page; the printed address carries the token, afterwards the cookie does."""
+        response = web.FileResponse(STATIC / "index.html")
+        if self._guard.knows(request.query.get("token", "")):
+            self._guard.keep_token(response)
+            return response
+        try:
+            self._guard.check_token(request)
+        except web.HTTPForbidden:
+            self._guard.refused += 1
+            return web.FileResponse(STATIC / "closed.html", status=403)
+        return response
+
+    async def _view(self, request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / "view.html")
 
     async def _describe(self, request: web.Request) -> web.StreamResponse:
-        """Tells the token and what stays the same; browsers let no other site read the answer."""
+        """Tells what stays the same; browsers let no other site read the answer."""
+        self._guard.check_token(request)
+        avatars = [
+            {
+                "avatar_id": session.avatar_id,
+                "name": session.name or session.avatar_id,
+                "size_px": session.size_px,
+                "fps": session.fps,
+                "lookahead_ms": session.lookahead_ms,
+                "provider": session.provider,
+            }
+            for session in self._avatars()
+        ]
         return web.json_response(
             {
-                "token": self._guard.token,
-                "avatar": self._session.name or self._session.avatar_id,
-                "size_px": self._session.size_px,
-                "fps": self._session.fps,
-                "provider": self._session.provider,
-                "endpoints": self._endpoints,
+                "avatars": avatars,
+                "endpoints": {**self._endpoints, "OBS browser source": self.viewer_url},
                 "max_upload_bytes": MAX_UPLOAD_BYTES,
             }
         )
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
-        self._guard.check_driver(request, request.query.get("token", ""))
+        self._guard.check_origin(request)
+        self._guard.check_token(request)
+        session = self._session(request)
+        return await self._talk(request, session, lambda live: Controller(session, live, self._panel))
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        """Needs no token: an OBS scene keeps its address over restarts, and a viewer takes no commands."""
+        self._guard.check_origin(request)
+        session = self._session(request)
+        sound = request.query.get("sound", "") == "1"
+        return await self._talk(request, session, lambda live: Viewer(session, live, sound=sound))
+
+    def _session(self, request: web.Request) -> AvatarSession:
+        avatar_id, avatars = request.query.get("avatar", ""), self._avatars()
+        for session in avatars:
+            if avatar_id in ("", session.avatar_id):
+                return session
+        known = ", ".join(session.avatar_id for session in avatars) or "none"
+        raise web.HTTPNotFound(text=f"there is no avatar {avatar_id[:MAX_NAME_CHARS]!r}; open are: {known}\n")
+
+    async def _talk(
+        self,
+        request: web.Request,
+        session: AvatarSession,
+        make: Callable[[web.WebSocketResponse], Viewer],
+    ) -> web.StreamResponse:
         if len(self._live_sockets) >= MAX_VIEWERS:
             raise web.HTTPServiceUnavailable(text=f"{MAX_VIEWERS} pages are open already; close one\n")
         # No compression: deflating pictures would cost more than sending them over loopback.
@@ -161,15 +232,15 @@ class WebServer:
         self._live_sockets.add(live)
         try:
             await live.prepare(request)
-            await Viewer(self._session, live).serve(
-                {"state": self._session.statistics().state, "size_px": self._session.size_px}
-            )
+            await make(live).serve({"state": session.statistics().state, "size_px": session.size_px})
         finally:
             self._live_sockets.discard(live)
         return live
 
     async def _speak(self, request: web.Request) -> web.StreamResponse:
-        self._guard.check_driver(request, request.headers.get("X-LLIA-Token", ""))
+        self._guard.check_origin(request)
+        self._guard.check_token(request)
+        session = self._session(request)
         self._uploads = [upload for upload in self._uploads if upload.is_alive()]
         if len(self._uploads) >= MAX_AT_ONCE:
             return _refusal(
@@ -186,7 +257,7 @@ class WebServer:
             or "the file"
         )
         utterance_id = f"page-file-{next(self._upload_numbers)}"
-        upload = Upload(self._session, data, name, utterance_id)
+        upload = Upload(session, data, name, utterance_id)
         self._uploads.append(upload)
         upload.start()
         try:

@@ -1,1 +1,1 @@
-"""The page: what a browser may ask (`guard`), its live connection (`viewer`), files it sends (`uploads`)."""
+"""The page: `guard` refuses, `viewer` shows, `controller` and `panel` take commands, `uploads` take files."""

@@ -1,111 +1,100 @@
-// The page: draws the avatar in step with its sound and turns clicks, files and the microphone into commands.
+// The control page: shows the avatar and its figures, turns clicks, files and the microphone into commands.
 
 import { Connection } from "./connection.js";
+import { Expression, MicrophoneControls, Recording, showAvatars } from "./parts.js";
+import { Picture } from "./picture.js";
 import { Microphone, Sound } from "./sound.js";
+import { Statistics } from "./statistics.js";
 
-const SAMPLES_PER_MS = 16;
-const LONGEST_WAIT_MS = 400; // a picture waits for its sound no longer than this
 const STATE_NAMES = { speaking: "Speaking", listening: "Listening", idle: "Idle" };
 
 const $ = (id) => document.getElementById(id);
-const canvas = $("view");
-const pen = canvas.getContext("2d");
 const sound = new Sound();
 const microphone = new Microphone();
+const picture = new Picture($("view"), sound);
+const charts = new Statistics();
 
-let waiting = []; // frames not drawn yet, oldest first
-let drawnTimes = []; // of the last second, ms
-let pageDelayMs = 0; // from a picture's arrival to its drawing, smoothed
 let statistics = null;
+let avatar = null; // the one shown
+let offers = [];
 let maxUploadBytes = Infinity;
 
-const connection = new Connection({
+if (location.search) history.replaceState(null, "", "/"); // the cookie has the token now
+
+const connection = new Connection("/live", { avatar: "" }, {
   onSession(session) {
-    $("avatar-name").textContent = session.avatar;
-    document.title = `LLIA · ${session.avatar}`;
+    const { avatars } = session;
     maxUploadBytes = session.max_upload_bytes;
     showEndpoints(session.endpoints);
-    $("fps-box").title = `Pictures drawn in the last second; the avatar makes ${session.fps}, on ${session.provider}`;
+    avatar = avatars.find(({ avatar_id: id }) => id === connection.query.avatar) ?? avatars[0];
+    if (!avatar) throw new Error("no avatar is open");
+    connection.query.avatar = avatar.avatar_id;
+    $("avatar-name").textContent = avatar.name;
+    document.title = `LLIA · ${avatar.name}`;
+    showAvatars(avatars, avatar.avatar_id, (id) => connection.choose(id));
+    charts.begin(avatar);
+    $("fps-box").title = `Pictures drawn in the last second; the avatar makes ${avatar.fps}, on ${avatar.provider}`;
   },
-  onFrame(frame) {
-    frame.arrived = performance.now();
-    if (waiting.length && frame.epoch !== waiting.at(-1).epoch) waiting = []; // a barge-in: the rest is void
-    waiting.push(frame);
-    if (document.hidden) drawDue(); // no animation frames come to a hidden page
+  onRefused() {
+    $("lost-text").textContent = "The daemon was started anew: open the address that it prints.";
   },
-  onSound(piece) {
-    sound.play(piece);
-  },
-  onMessage(message) {
-    handlers[message.type]?.(message);
-  },
+  onFrame: (frame) => picture.take(frame),
+  onSound: (piece) => sound.play(piece),
+  onMessage: (message) => handlers[message.type]?.(message),
   onLost() {
     $("lost").hidden = false;
     $("state").dataset.state = "";
     $("state").lastChild.textContent = "Not connected";
-    waiting = [];
     statistics = null;
+    picture.forget();
     sound.clear();
     stopMicrophone();
   },
 });
 
 const handlers = {
-  welcome({ state }) {
+  welcome(message) {
     $("lost").hidden = true;
-    showState(state);
+    $("lost-text").textContent = "Connection lost. Trying again …";
+    offers = message.offers;
+    showState(message.state);
+    showParts(message);
+    $("expression-card").hidden = true;
+    if (offers.includes("set_expression")) expression.change().catch(({ message: text }) => note(text, "error"));
     const chosen = document.querySelector("[name=state]:checked").value;
     if (chosen !== "auto") connection.send({ type: "set_state", state: chosen }); // after a lost connection
   },
   state: ({ state }) => showState(state),
-  statistics: (message) => (statistics = message),
+  statistics(message) {
+    statistics = message;
+    charts.show(message, picture.delayMs);
+  },
+  parts: (message) => showParts(message),
   cancelled: () => sound.clear(),
   finished: ({ utterance_id: id }) => id.startsWith("page-file-") && note(""),
   error: ({ text }) => note(text, "error"),
 };
 
-// --- the picture
-
-function drawDue() {
-  if (!waiting.length) return;
-  const now = performance.now();
-  const heard = sound.on ? sound.heardNow() : null;
-  let due = -1;
-  waiting.forEach((frame, index) => {
-    if (heard === null || frame.pts <= heard + 8 * SAMPLES_PER_MS || now - frame.arrived > LONGEST_WAIT_MS) due = index;
-  });
-  if (due < 0) return;
-  const frame = waiting[due];
-  waiting.splice(0, due + 1);
-  if (canvas.width !== frame.image.width) {
-    canvas.width = frame.image.width;
-    canvas.height = frame.image.height;
+/** Sends a command; what the daemon refuses is told in one line. */
+async function ask(command) {
+  try {
+    await connection.request(command);
+  } catch (error) {
+    note(error.message, "error");
   }
-  pen.putImageData(frame.image, 0, 0);
-  pageDelayMs += (now - frame.arrived - pageDelayMs) / 8;
-  drawnTimes.push(now);
 }
-
-function loop() {
-  drawDue();
-  requestAnimationFrame(loop);
-}
-requestAnimationFrame(loop);
 
 setInterval(() => {
-  const now = performance.now();
-  drawnTimes = drawnTimes.filter((time) => now - time < 1000);
-  $("fps").textContent = connection.connected ? drawnTimes.length : "–";
+  $("fps").textContent = connection.connected ? picture.fps : "–";
   if (!statistics) {
     $("latency").textContent = "–";
     return;
   }
-  const { lead_ms: lead, transport_ms: transport, first_frame_ms: first } = statistics;
-  $("latency").textContent = `${Math.round(lead + transport + pageDelayMs)} ms`;
+  const { lead_ms: lead, transport_ms: transport } = statistics;
+  $("latency").textContent = `${Math.round(lead + transport + picture.delayMs)} ms`;
   $("latency-box").title =
     `From a sound's arrival to its picture here: daemon ${Math.round(lead)} ms, ` +
-    `transport ${Math.round(transport)} ms, this page ${Math.round(pageDelayMs)} ms` +
-    (first >= 0 ? `; first frame of the last speech ${Math.round(first)} ms` : "");
+    `transport ${Math.round(transport)} ms, this page ${Math.round(picture.delayMs)} ms`;
 }, 250);
 
 function showState(state) {
@@ -135,47 +124,16 @@ async function speak(file) {
   }
 }
 
-async function startMicrophone() {
-  try {
-    await microphone.turnOn(
-      (rate) => connection.send({ type: "microphone_start", sample_rate_hz: rate }),
-      ({ samples, peak }) => {
-        connection.sendSamples(samples);
-        $("level").value = peak;
-      },
-    );
-    $("microphone").setAttribute("aria-pressed", "true");
-    $("level").hidden = false;
-    note("The avatar speaks with your voice.");
-  } catch (error) {
-    await microphone.turnOff();
-    note(error.message, "error");
-  }
-}
-
-function stopMicrophone() {
-  if (!microphone.on) return;
-  microphone.turnOff();
-  connection.send({ type: "microphone_stop" });
-  $("microphone").setAttribute("aria-pressed", "false");
-  $("level").hidden = true;
+$("stop").onclick = () => {
+  ask({ type: "cancel" });
   note("");
-}
-
-function stopSpeaking() {
-  connection.send({ type: "cancel" });
-  stopMicrophone();
-  note("");
-}
-
-$("microphone").onclick = () => (microphone.on ? stopMicrophone() : startMicrophone());
-$("stop").onclick = stopSpeaking;
+};
 $("choose").onclick = () => $("file").click();
 $("file").onchange = ({ target }) => {
   speak(target.files[0]);
   target.value = "";
 };
-addEventListener("keydown", (event) => event.key === "Escape" && stopSpeaking());
+addEventListener("keydown", (event) => event.key === "Escape" && $("stop").click());
 
 const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
 addEventListener("dragover", (event) => {
@@ -191,6 +149,75 @@ addEventListener("drop", (event) => {
   speak(event.dataTransfer.files[0]);
 });
 
+// --- this browser's microphone
+
+const own = { modes: ["open", "push_to_talk"], mode: "open", muted: false };
+let talking = false;
+let sending = false;
+
+const ownControls = new MicrophoneControls("own-microphone", {
+  onMode: (mode) => changeOwn({ mode }),
+  onMuted: (muted) => changeOwn({ muted }),
+  onTalk: (pressed) => {
+    talking = pressed;
+    changeOwn({});
+  },
+});
+
+function changeOwn(change) {
+  Object.assign(own, change);
+  const wanted = microphone.on && !own.muted && (own.mode === "open" || talking);
+  if (wanted && !sending) connection.send({ type: "microphone_start", sample_rate_hz: microphone.rateHz });
+  if (!wanted && sending) connection.send({ type: "microphone_stop" });
+  sending = wanted;
+  $("microphone").setAttribute("aria-pressed", String(microphone.on));
+  $("level").hidden = !sending;
+  if (microphone.on) ownControls.show(own);
+  else ownControls.hide();
+}
+
+async function startMicrophone() {
+  try {
+    await microphone.turnOn(({ samples, peak }) => {
+      if (sending) connection.sendSamples(samples);
+      $("level").value = peak;
+    });
+    note("The avatar speaks with your voice.");
+  } catch (error) {
+    await microphone.turnOff();
+    note(error.message, "error");
+  }
+  changeOwn({});
+}
+
+function stopMicrophone() {
+  if (!microphone.on) return;
+  microphone.turnOff();
+  changeOwn({});
+  note("");
+}
+
+$("microphone").onclick = () => (microphone.on ? stopMicrophone() : startMicrophone());
+
+// --- what the daemon offers besides
+
+const daemonControls = new MicrophoneControls("daemon-microphone", {
+  onMode: (mode) => ask({ type: "microphone_mode", mode }),
+  onMuted: (muted) => ask({ type: "microphone_mute", muted }),
+  onTalk: (pressed) => ask({ type: "microphone_talk", pressed }),
+});
+const expression = new Expression((values) => connection.request({ type: "set_expression", values }));
+const recording = new Recording(ask);
+
+function showParts({ parts }) {
+  $("microphone-card").hidden = !parts.microphone;
+  if (parts.microphone) {
+    $("microphone-name").textContent = parts.microphone.name;
+    daemonControls.show(parts.microphone);
+  }
+  recording.show(parts.recording);
+}
+
 // --- sound, state, background, endpoints
 
 $("sound").onclick = async () => {
@@ -204,13 +231,13 @@ $("sound").onclick = async () => {
   button.lastElementChild.textContent = sound.on ? "Mute" : "Turn sound on";
 };
 
-$("states").onchange = ({ target }) => connection.send({ type: "set_state", state: target.value });
+$("states").onchange = ({ target }) => ask({ type: "set_state", state: target.value });
 
-function setBackground(value, own) {
+function setBackground(value, chosen) {
   $("stage").dataset.background = value === "checker" ? "checker" : "colour";
   $("stage").style.backgroundColor = value === "checker" ? "" : value;
-  $("colour").parentElement.classList.toggle("chosen", own);
-  if (own) document.querySelectorAll("[name=background]").forEach((radio) => (radio.checked = false));
+  $("colour").parentElement.classList.toggle("chosen", chosen);
+  if (chosen) document.querySelectorAll("[name=background]").forEach((radio) => (radio.checked = false));
 }
 $("backgrounds").onchange = ({ target }) => target.name === "background" && setBackground(target.value, false);
 $("colour").oninput = ({ target }) => setBackground(target.value, true);

@@ -5,30 +5,40 @@ const PICTURE = 1;
 const RETRY_MS = [500, 1000, 2000, 4000];
 
 export class Connection {
-  /** @param {{onSession, onFrame, onSound, onMessage, onLost}} handlers */
-  constructor(handlers) {
+  /**
+   * @param {string} path "/live" drives the avatar and needs the page's cookie, "/watch" only looks.
+   * @param {Object<string, string>} query of the path: `avatar`, `sound`.
+   * @param {{onSession, onRefused, onFrame, onSound, onMessage, onLost}} handlers the first two for "/live" only.
+   */
+  constructor(path, query, handlers) {
+    this.path = path;
+    this.query = query;
     this.handlers = handlers;
     this.socket = null;
-    this.token = "";
     this.attempt = 0;
+    this.requests = new Map(); // resolve and reject by id
+    this.lastId = 0;
     this.open();
   }
 
   async open() {
     try {
-      const response = await fetch("/session", { cache: "no-store" });
-      if (!response.ok) throw new Error(await response.text());
-      const session = await response.json();
-      this.token = session.token; // a restarted daemon has a new one
-      this.handlers.onSession(session);
-      await this.connect();
+      if (this.path === "/live") await this.greet();
+      this.connect();
     } catch {
       this.retry();
     }
   }
 
+  async greet() {
+    const response = await fetch("/session", { cache: "no-store" });
+    if (response.status === 403) this.handlers.onRefused(); // another start of the daemon, another token
+    if (!response.ok) throw new Error(await response.text());
+    this.handlers.onSession(await response.json());
+  }
+
   connect() {
-    const socket = new WebSocket(`ws://${location.host}/live?token=${encodeURIComponent(this.token)}`);
+    const socket = new WebSocket(`ws://${location.host}${this.path}?${new URLSearchParams(this.query)}`);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.receive(data);
     socket.onopen = () => (this.attempt = 0);
@@ -38,13 +48,22 @@ export class Connection {
 
   retry() {
     this.socket = null;
+    this.requests.forEach(({ reject }) => reject(new Error("The connection was lost.")));
+    this.requests.clear();
     this.handlers.onLost();
     setTimeout(() => this.open(), RETRY_MS[Math.min(this.attempt++, RETRY_MS.length - 1)]);
   }
 
+  /** Shows another avatar. */
+  choose(avatarId) {
+    this.query.avatar = avatarId;
+    this.attempt = 0;
+    this.socket?.close();
+  }
+
   receive(data) {
     if (typeof data === "string") {
-      this.handlers.onMessage(JSON.parse(data));
+      this.told(JSON.parse(data));
       return;
     }
     const header = new DataView(data, 0, HEADER_BYTES);
@@ -62,6 +81,17 @@ export class Connection {
     }
   }
 
+  told(message) {
+    const request = this.requests.get(message.id);
+    if (!request) {
+      this.handlers.onMessage(message);
+      return;
+    }
+    this.requests.delete(message.id);
+    if (message.type === "ok") request.resolve();
+    else request.reject(Object.assign(new Error(message.text), { code: message.code }));
+  }
+
   get connected() {
     return this.socket?.readyState === WebSocket.OPEN;
   }
@@ -70,15 +100,24 @@ export class Connection {
     if (this.connected) this.socket.send(JSON.stringify(command));
   }
 
+  /** Sends a command; resolves when it was carried out, throws an Error with `code` and one line otherwise. */
+  request(command) {
+    if (!this.connected) return Promise.reject(new Error("Not connected."));
+    const id = ++this.lastId;
+    this.send({ ...command, id });
+    return new Promise((resolve, reject) => this.requests.set(id, { resolve, reject }));
+  }
+
   sendSamples(buffer) {
     if (this.connected) this.socket.send(buffer);
   }
 
   /** Sends an audio file to be spoken. Resolves when it is queued; throws an Error with one line otherwise. */
   async speak(file) {
-    const response = await fetch(`/speak?name=${encodeURIComponent(file.name)}`, {
+    const query = new URLSearchParams({ name: file.name, avatar: this.query.avatar });
+    const response = await fetch(`/speak?${query}`, {
       method: "POST",
-      headers: { "X-LLIA-Token": this.token, "Content-Type": "application/octet-stream" },
+      headers: { "Content-Type": "application/octet-stream" },
       body: file,
     });
     if (response.ok) return;

@@ -61,8 +61,12 @@ export class Microphone {
     return this.stream !== null;
   }
 
-  /** Asks for the microphone; tells its rate in Hz, then gives blocks. Throws an Error with one line. */
-  async turnOn(onRate, onBlock) {
+  get rateHz() {
+    return this.context.sampleRate;
+  }
+
+  /** Asks for the microphone, then gives blocks. Throws an Error with one line. */
+  async turnOn(onBlock) {
     if (!navigator.mediaDevices) throw new Error("This browser gives no microphone to this page.");
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({
@@ -80,7 +84,6 @@ export class Microphone {
     await this.context.audioWorklet.addModule("/static/microphone-worklet.js");
     await this.context.resume();
     const node = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
-    onRate(this.context.sampleRate);
     node.port.onmessage = ({ data }) => onBlock(data);
     this.context.createMediaStreamSource(this.stream).connect(node);
   }
