@@ -26,6 +26,8 @@ from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES
 
 BATCH = 64
+REFERENCES = 16
+"""How many of a batch's references are read as well."""
 NORM_SAMPLES = 20_000
 """Batch norms gather statistics until then."""
 HELD_IDENTITIES = 24
@@ -87,16 +89,13 @@ class LiveFrames:
         moves = torch.where(acted[:, None], self.controls[index], moves).to(self.device)
         which = torch.from_numpy(self.rng.integers(0, self.REFERENCES, count))
         still = self.ref_controls[which, ids]
-        # One frame in eight is the reference itself: that is how the product asks.
-        same = torch.from_numpy(self.rng.random(count) < 0.125).to(self.device)
-        frame: list[Tensor] = list(self._draw(ids, torch.where(same[:, None], still, moves)))
+        frame: list[Tensor] = list(self._draw(ids, moves))
         ref = [view[which, ids].float() / 255.0 for view in self.refs]
         if self.rng.random() < 0.5:
             order = self.rng.permutation(3).tolist()
             frame, ref = (
                 [torch.cat([view[:, order], view[:, 3:]], dim=1) for view in side] for side in (frame, ref)
             )
-        moves = torch.where(same[:, None], still, moves)
         return (frame[0], frame[1], frame[2]), (ref[0], ref[1], ref[2]), moves, still
 
 
@@ -144,10 +143,13 @@ def train(
             freeze_norms(encoder)
         frame, ref, moves, still = live.draw(BATCH)
         with torch.autocast(device.type, torch.bfloat16):
-            z, z_ref = encoder(frame, ref).float(), encoder(ref, ref).float()
-        truth, truth_ref = space(moves), space(still)
+            # The reference of itself, as the product asks for it, beside the frames.
+            both = [torch.cat([f, r[:REFERENCES]]) for f, r in zip(frame, ref, strict=True)]
+            refs = [torch.cat([r, r[:REFERENCES]]) for r in ref]
+            z, z_ref = encoder(both, refs).float().split((BATCH, REFERENCES))
+        truth, truth_ref = space(moves), space(still[:REFERENCES])
         losses = {
-            "latent": F.mse_loss(z, truth) + 0.5 * F.mse_loss(z_ref, truth_ref),
-            "difference": F.mse_loss(z - z_ref, truth - truth_ref),
+            "latent": F.mse_loss(z, truth) + 0.25 * F.mse_loss(z_ref, truth_ref),
+            "difference": F.mse_loss(z[:REFERENCES] - z_ref, truth[:REFERENCES] - truth_ref),
         }
         trainer.step(losses, BATCH)

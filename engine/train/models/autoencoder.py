@@ -8,7 +8,7 @@ reference network finds once per picture, so a frame costs no convolution for th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +66,7 @@ class FrameEncoder(nn.Module):
         places = 6 * 6 + 5 * 5 + 5 * 7
         self.out = nn.Sequential(nn.Linear(32 * places, 256), nn.ReLU(), nn.Linear(256, LATENT_SHAPE[0]))
 
-    def forward(self, frame: tuple[Tensor, ...], ref: tuple[Tensor, ...]) -> Tensor:
+    def forward(self, frame: Sequence[Tensor], ref: Sequence[Tensor]) -> Tensor:
         seen = [
             trunk(torch.cat(pair, dim=1))
             for trunk, pair in zip(self.trunks, zip(frame, ref, strict=True), strict=True)
