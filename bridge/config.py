@@ -69,8 +69,8 @@ class MetricsSettings:
         port: of `/metrics` on the loopback address; 0 lets the system choose.
     """
 
-    enabled: bool = False
-    port: int = setting(5590, 0, 65_535)
+    enabled: bool = setting(False, reload=True)
+    port: int = setting(5590, 0, 65_535, reload=True)
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,23 @@ class SocketSettings:
     host: str = "127.0.0.1"
     control_port: int = setting(5570, 0, 65_535)
     frames_port: int = setting(5571, 0, 65_535)
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """Clients and the avatars they open.
+
+    Attributes:
+        client_timeout_s: a client that sends nothing for so long is gone and its avatars are freed.
+        max_avatars: open at once, the daemon's own included.
+        max_avatars_per_client: open at once for one client.
+        max_clients: that have sent something lately.
+    """
+
+    client_timeout_s: float = setting(10.0, 1, 3_600)
+    max_avatars: int = setting(32, 1, 256)
+    max_avatars_per_client: int = setting(8, 1, 256)
+    max_clients: int = setting(256, 1, 4_096)
 
 
 @dataclass(frozen=True)
@@ -137,6 +154,7 @@ class Settings:
     daemon: DaemonSettings = DaemonSettings()
     log: LogSettings = LogSettings()
     sockets: SocketSettings = SocketSettings()
+    sessions: SessionSettings = SessionSettings()
     page: PageSettings = PageSettings()
     metrics: MetricsSettings = MetricsSettings()
     speech: SpeechSettings = SpeechSettings()

@@ -6,9 +6,11 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,12 @@ def test_settings_change_while_it_runs(toy_pack: Path, tmp_path: Path, how: str)
             ("info", "in force now: log.level = 'info'"),
             ("warning", "needs a restart: engine.fps"),
         ]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+        change(first + f"level = 'info'\n[metrics]\nenabled = true\nport = {port}\n")
+        assert told(log, f"in force now: metrics.enabled = True, metrics.port = {port}")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            assert b"llia_avatars 1.0" in answer.read()
         change(first + "level = 'loud'\n")
         last = told(log, "loud")[-1]
         assert last["level"] == "error"
