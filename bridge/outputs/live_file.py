@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CONTAINER_OPTIONS = {
     # In pieces while it is written; at the end an ordinary index, so that every player can seek.
-    "mp4": {"movflags": "+hybrid_fragmented", "frag_duration": "1000000", "flush_packets": "1"},
+    "mp4": {"movflags": "+hybrid_fragmented+delay_moov", "frag_duration": "1000000", "flush_packets": "1"},
     "webm": {"cluster_time_limit": "1000", "flush_packets": "1"},
 }
 LIVE_OPTIONS = {
@@ -48,6 +48,11 @@ class LiveVideoFile(VideoFile):
         self._file.freeze()
         self._container.close()
         self._file.close()
+
+    def abort(self) -> None:
+        """Removes the file."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
     def _open(self, path: Path) -> OutputContainer:
         self._file = _SteadyFile(path)

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Recording:
-    """A file being written, from its making until `stop`.
+    """A file being written, from its making until `stop`; without a single frame there is no file.
 
     A failure is logged once, told to `on_failure` and ends the recording; the avatar lives on and what was
     written can be played.
@@ -96,8 +96,9 @@ class Recording:
         self._stopped_s: float | None = None
         self._changed = threading.Condition()
         # Items are taken over as they are published: a barge-in withdraws only what nobody has seen yet.
-        self._frames = frames.subscribe(newest=False, notify=self._take_frame)
-        self._audio = audio.subscribe(newest=False, notify=self._take_audio)
+        with self._changed:
+            self._frames = frames.subscribe(newest=False, notify=self._take_frame)
+            self._audio = audio.subscribe(newest=False, notify=self._take_audio)
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
@@ -113,10 +114,10 @@ class Recording:
 
     def _take_frame(self) -> None:
         """In the presenter's thread."""
-        frame = self._frames.get(0)
-        if frame is None or self.failure:
-            return
         with self._changed:
+            frame = self._frames.get(0)
+            if frame is None or self.failure:
+                return
             if self._waiting_frames >= self._frame_limit:
                 self.dropped_frames += 1
                 return
@@ -128,12 +129,10 @@ class Recording:
 
     def _take_audio(self) -> None:
         """In the presenter's thread."""
-        chunk = self._audio.get(0)
-        if chunk is None or self.failure:
-            return
         with self._changed:
-            if self._waiting_samples > WAITING_AUDIO_S * SAMPLE_RATE_HZ:
-                return  # the thread is stuck in a write; `_run` finds the time missing
+            chunk = self._audio.get(0)
+            if chunk is None or self.failure or self._waiting_samples > WAITING_AUDIO_S * SAMPLE_RATE_HZ:
+                return
             self._waiting.append(chunk)
             self._waiting_samples += len(chunk.samples)
             self._changed.notify_all()
@@ -161,7 +160,10 @@ class Recording:
                     self._write_frame(item)
                 else:
                     self._write_audio(item)
-            self._file.finish()
+            if self.written_frames:
+                self._file.finish()
+            else:
+                self._file.abort()
         except (OSError, av.FFmpegError) as error:
             self._fail(error)
         if self.dropped_frames:
@@ -181,7 +183,9 @@ class Recording:
         if self._start_samples is None:
             return
         gap = chunk.start_samples - self._heard_samples
-        samples = np.concatenate([np.zeros(gap, np.float32), chunk.samples]) if gap > 0 else chunk.samples[-gap:]
+        samples = (
+            np.concatenate([np.zeros(gap, np.float32), chunk.samples]) if gap > 0 else chunk.samples[-gap:]
+        )
         if len(samples):
             self._file.write_audio(samples[None])
             self._heard_samples += len(samples)
@@ -196,7 +200,7 @@ class Recording:
         with self._changed:
             self._waiting.clear()
         self._file.leave()
-        _log.error("%s", self.failure)
+        _log.error(self.failure)
         self._on_failure(self.failure)
 
 
@@ -204,6 +208,4 @@ def _free(path: Path) -> Path:
     """The path itself or, where that exists, the first free one with a number: talk.mp4, talk-2.mp4."""
     if not path.exists():
         return path
-    return next(
-        free for n in count(2) if not (free := path.with_stem(f"{path.stem}-{n}")).exists()
-    )
+    return next(free for n in count(2) if not (free := path.with_stem(f"{path.stem}-{n}")).exists())
