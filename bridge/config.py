@@ -140,10 +140,54 @@ class MicrophoneSettings:
     Attributes:
         enabled: let the avatar speak what the microphone hears.
         device: part of the device's name; "" is the system's default.
+        mode: when what is heard is spoken: while a voice is heard, always, or while a button is pressed.
+        pre_roll_ms: in the mode "vad", audio from before the voice was found; so much later it is spoken.
+        hangover_ms: silence that ends an utterance.
+        guard: against hearing the avatar from a loudspeaker, see `bridge.inputs.echo_guard`.
     """
 
     enabled: bool = False
     device: str = ""
+    mode: str = setting("vad", choices=("vad", "open", "push_to_talk"))
+    pre_roll_ms: float = setting(200.0, 0, 240)
+    hangover_ms: float = setting(400.0, 0, 5_000)
+    guard: str = setting("off", choices=("off", "half_duplex", "echo"))
+
+
+@dataclass(frozen=True)
+class DelayedAudioSettings:
+    """Sound in step with the pictures.
+
+    Attributes:
+        enabled: play the microphone, or without one what the avatar speaks.
+        device: part of the output's name; "" is the system's default.
+    """
+
+    enabled: bool = False
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class ObsSettings:
+    """OBS, for `llia obs`.
+
+    Attributes:
+        host: where OBS runs.
+        port: of obs-websocket; 0 is what OBS has written down on this machine, or 4455.
+        password: of obs-websocket; "" is what OBS has written down on this machine.
+        scene: the scene's name.
+        name: the source's name.
+        audio: the input that is delayed by the avatar's latency; "" is OBS's first microphone.
+        sound: play the avatar's voice through OBS, for speech that is not your microphone's.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = setting(0, 0, 65_535)
+    password: str = ""
+    scene: str = "LLIA"
+    name: str = "LLIA avatar"
+    audio: str = ""
+    sound: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,3 +203,5 @@ class Settings:
     metrics: MetricsSettings = MetricsSettings()
     speech: SpeechSettings = SpeechSettings()
     microphone: MicrophoneSettings = MicrophoneSettings()
+    delayed_audio: DelayedAudioSettings = DelayedAudioSettings()
+    obs: ObsSettings = ObsSettings()

@@ -10,14 +10,14 @@ import zmq
 from bridge.config import Settings
 from bridge.control import Control, daemon_version
 from bridge.inputs.audio_file import FileSpeaker
-from bridge.inputs.microphone import Microphone
-from bridge.metrics import MetricsServer
 from bridge.meter import Counter
+from bridge.metrics import MetricsServer
 from bridge.outputs.web import WebServer
 from bridge.outputs.zmq_frames import FramePublisher
 from bridge.packs import Packs
 from bridge.sessions import Sessions
 from bridge.sockets import RequestServer, bind, bound_port, endpoint, is_loopback, require_free_port
+from bridge.sound import Sound
 from bridge.web.panel import Panel
 
 GREETING = Path(__file__).parent / "assets" / "greeting.wav"
@@ -33,6 +33,7 @@ class Daemon:
         frames_endpoint: where the XPUB socket is.
         page_url: where the page is, "" without one.
         microphone: name of the microphone heard, "" if none.
+        sound: the sound devices.
         metrics: the figures for Prometheus.
     """
 
@@ -94,9 +95,10 @@ class Daemon:
         requests = RequestServer(control_socket, control.answer, self.sessions.expire)
         control.post = requests.post
         self._stack.callback(requests.close)
+        panel = Panel()
         if page.enabled:
             endpoints = {"control": self.control_endpoint, "frames": self.frames_endpoint}
-            server = WebServer(self.sessions.all, Panel(), host, page.port, endpoints)
+            server = WebServer(self.sessions.all, panel, host, page.port, endpoints)
             server.start()
             self._stack.callback(server.close)
             self.page_url = server.url
@@ -108,12 +110,11 @@ class Daemon:
             self._speak(GREETING, "greeting")
         if say is not None:
             self._speak(say, "say")
-        if settings.microphone.enabled:
-            microphone = Microphone(
-                settings.microphone.device, self.session.push_audio, self.session.end_utterance
-            )
-            self._stack.callback(microphone.close)
-            self.microphone = microphone.name
+        self.sound = Sound(settings.microphone, settings.delayed_audio, self.session)
+        self._stack.callback(self.sound.close)
+        self.sound.offer(panel)
+        if self.sound.microphone is not None:
+            self.microphone = self.sound.microphone.name
 
     def close(self) -> None:
         """Ends everything in reverse order, within 2 s; calling it again does nothing."""
