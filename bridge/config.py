@@ -191,6 +191,64 @@ class ObsSettings:
 
 
 @dataclass(frozen=True)
+class CameraSettings:
+    """The virtual camera.
+
+    Attributes:
+        enabled: be a camera for calls and browsers.
+        device: "" is the first free one; a path on Linux, a name elsewhere.
+        width_px: width of the picture; even.
+        height_px: its height; even.
+        fps: pictures per second.
+        background: a colour, "checker" or a picture file.
+        blur_px: blur of a background picture.
+        mirror: turn the avatar around, left for right.
+    """
+
+    enabled: bool = False
+    device: str = ""
+    width_px: int = setting(1_280, 160, 3_840)
+    height_px: int = setting(720, 120, 2_160)
+    fps: int = setting(30, 1, 60)
+    background: str = "#20262e"
+    blur_px: float = setting(0.0, 0, 200)
+    mirror: bool = False
+
+
+@dataclass(frozen=True)
+class VmcSettings:
+    """Face and head for rigs, by the VMC protocol.
+
+    Attributes:
+        enabled: send them with every frame.
+        host: where the receiver runs.
+        port: its UDP port.
+        names: "camel" as ARKit writes them (jawOpen), "pascal" as VRM's Perfect Sync does (JawOpen).
+    """
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: int = setting(39_539, 1, 65_535)
+    names: str = setting("camel", choices=("camel", "pascal"))
+
+
+@dataclass(frozen=True)
+class RecordingSettings:
+    """Recordings.
+
+    Attributes:
+        file: record from the start into this .mp4 or .webm; "" does not.
+        folder: for recordings that are started later; "" is the current folder.
+        background: a colour, "checker", a picture file or "transparent"; "" is transparent where that is
+            possible.
+    """
+
+    file: str = ""
+    folder: str = ""
+    background: str = ""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings, a section each; the names are those of the file."""
 
@@ -205,3 +263,6 @@ class Settings:
     microphone: MicrophoneSettings = MicrophoneSettings()
     delayed_audio: DelayedAudioSettings = DelayedAudioSettings()
     obs: ObsSettings = ObsSettings()
+    camera: CameraSettings = CameraSettings()
+    vmc: VmcSettings = VmcSettings()
+    recording: RecordingSettings = RecordingSettings()

@@ -41,6 +41,10 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "microphone.device",
         {"nargs": "?", "const": "", "metavar": "NAME", "help": "speak what a microphone hears"},
     ),
+    "--delay-audio": (
+        "delayed_audio.device",
+        {"nargs": "?", "const": "", "metavar": "NAME", "help": "play the sound in step with the pictures"},
+    ),
     "--no-greeting": ("speech.greeting", {"action": "store_false", "help": "start silently"}),
     "--no-page": ("page.enabled", {"action": "store_false", "help": "serve no web page"}),
 }  # fmt: skip
@@ -98,5 +102,6 @@ def _settings(args: argparse.Namespace) -> Settings:
     given = vars(args)
     flags = {name: given[name] for name, _ in FLAGS.values()}
     flags["microphone.enabled"] = None if given["microphone.device"] is None else True
+    flags["delayed_audio.enabled"] = None if given["delayed_audio.device"] is None else True
     options = {name: option for option, (name, _) in FLAGS.items()}
     return read_settings(args.config, flags, assignments=args.set, options=options)

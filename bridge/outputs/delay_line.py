@@ -1,4 +1,4 @@
-"""A delay between two sound devices whose clocks and rates differ; follows a changing delay without clicks."""
+"""A delay between two sound devices of different clocks and rates; follows a wanted delay without clicks."""
 
 from __future__ import annotations
 
@@ -136,4 +136,5 @@ class DelayLine:
         inside = (index >= 0) & (index < len(self._held))
         self.missing_samples += int(np.count_nonzero(whole + self._half >= len(self._held)))
         taken = np.where(inside, self._held[np.clip(index, 0, len(self._held) - 1)], 0.0)
-        return np.einsum("nt,nt->n", taken, self._taps[phase]).astype(np.float32)
+        samples: Float = np.einsum("nt,nt->n", taken, self._taps[phase]).astype(np.float32)
+        return samples

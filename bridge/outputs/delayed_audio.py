@@ -15,7 +15,7 @@ from bridge.devices import close_stream, find_output, open_stream, renew_device_
 from bridge.errors import DeviceError
 from bridge.outputs.delay_line import DelayLine
 from bridge.relay import Subscription
-from engine.types import SAMPLE_RATE_HZ, AudioChunk
+from engine.types import AudioChunk
 
 Float = npt.NDArray[np.float32]
 
@@ -185,8 +185,3 @@ class EchoReader:
     def _run(self) -> None:
         while (chunk := self._audio.get(None)) is not None:
             self._take(chunk)
-
-
-def push_echo(output: DelayedAudio, chunk: AudioChunk) -> None:
-    """Plays what is heard with a frame: it begins now, so that its end comes so much before its time."""
-    output.push(chunk.samples, SAMPLE_RATE_HZ)
