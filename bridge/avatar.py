@@ -133,7 +133,8 @@ class AvatarSession:
         self._speech = SpeechQueue(StreamingResampler, queue_limit_s, LIVE_LIMIT_MS)
         self._other = OtherParty(SpeechQueue(StreamingResampler, queue_limit_s, LIVE_LIMIT_MS), make_detector)
         self._held_state: AvatarState | None = None
-        self._listening = False
+        self._listening = self._listens_next = False
+        self._switch_samples = 0
         self._failure = ""
         self._closed = threading.Event()
         self._threads = [
@@ -239,6 +240,12 @@ class AvatarSession:
             ExpressionChanged(avatar_id=self.avatar_id, preset=preset, controls=dict(controls))
         )
 
+    def set_waiting_limit(self, limit_s: float) -> None:
+        """Sets how much speech may wait, seconds; what waits already stays."""
+        with self._feeding:
+            self._speech.set_limit(limit_s)
+            self._other.queue.set_limit(limit_s)
+
     def cancel(self) -> None:
         """Barge-in: drops all speech at once. No frame or sound of the old epoch leaves after this returns.
 
@@ -342,15 +349,25 @@ class AvatarSession:
         return True
 
     def _set_listening(self, listening: bool) -> None:
-        if listening != self._listening:
-            self._listening = listening
-            self._tell_state()
+        """Listening begins or ends with the audio fed next."""
+        if listening != self._listens_next:
+            self._listens_next = listening
+            # The engine plans a frame when its look-ahead is there: frames before this keep their state.
+            self._switch_samples = self._presenter.fed_samples + int(
+                self.lookahead_ms * SAMPLE_RATE_HZ / 1_000
+            )
 
     def _tell_state(self) -> None:
         automatic = AvatarState.LISTENING if self._listening else None
         self._pipeline.set_state(automatic if self._held_state is None else self._held_state)
 
     def _push(self, samples: Float, utterance_id: str, arrived_ns: int = 0, audible: bool = True) -> None:
+        if (
+            self._listening != self._listens_next
+            and self._presenter.fed_samples + len(samples) >= self._switch_samples
+        ):
+            self._listening = self._listens_next
+            self._tell_state()
         self._pipeline.push_audio(self._presenter.fed(samples, utterance_id, arrived_ns, audible))
 
     def _collect(self) -> None:

@@ -99,10 +99,10 @@ class SessionSettings:
         max_clients: that have sent something lately.
     """
 
-    client_timeout_s: float = setting(10.0, 1, 3_600)
-    max_avatars: int = setting(32, 1, 256)
-    max_avatars_per_client: int = setting(8, 1, 256)
-    max_clients: int = setting(256, 1, 4_096)
+    client_timeout_s: float = setting(10.0, 1, 3_600, reload=True)
+    max_avatars: int = setting(32, 1, 256, reload=True)
+    max_avatars_per_client: int = setting(8, 1, 256, reload=True)
+    max_clients: int = setting(256, 1, 4_096, reload=True)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class SpeechSettings:
 
     greeting: bool = True
     lead_ms: float = setting(200.0, 120, 500)
-    waiting_limit_s: float = setting(300.0, 1, 3_600)
+    waiting_limit_s: float = setting(300.0, 1, 3_600, reload=True)
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ class Control:
 
     Attributes:
         post: sends an answer that comes later to a client's identity; its owner sets it.
+        speech_limit_s: most speech that may wait for an avatar, told to clients.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Control:
             sessions: avatars and clients.
             packs: opens avatars.
             frames_endpoint: told to clients in `welcome`.
-            speech_limit_s: most speech that may wait, told likewise.
+            speech_limit_s: see the attribute.
             local: the sockets are on loopback, so that clients may name files of this machine.
             counter: counts messages as `answered` or `refused`.
         """
@@ -96,7 +97,7 @@ class Control:
         self._sessions = sessions
         self._packs = packs
         self._frames_endpoint = frames_endpoint
-        self._speech_limit_s = speech_limit_s
+        self.speech_limit_s = speech_limit_s
         self._local = local
         self._counter = counter or Counter()
         self._readers: WeakKeyDictionary[AvatarSession, dict[str, AudioReader]] = WeakKeyDictionary()
@@ -129,13 +130,13 @@ class Control:
         except BridgeError as error:
             code, text = error.code, str(error)
         except Exception as error:  # our own bug: the client is told and the daemon lives on
-            _log.exception("a request failed")
+            _log.exception("a request failed", extra={"client": identity.hex()})
             code, text = "internal", f"the daemon failed on this request: {type(error).__name__}"
         return [self._refuse(identity, request_id, code, text)]
 
     def _refuse(self, identity: bytes, request_id: str, code: str, text: str) -> bytes:
         self._counter.add("refused")
-        _log.info("refused a message of client %s: %s", identity.hex(), text)
+        _log.info("refused a message: %s", text, extra={"client": identity.hex()})
         return encode(Error(code=code, text=text[:400], request_id=request_id))
 
     def _carry_out(self, client: Client, request: Request, payload: Part) -> Reply | None:
@@ -217,7 +218,7 @@ class Control:
             resume_token=client.resume_token,
             capabilities=able + (["set_expression"] if session.can_set_expression else []),
             limits={
-                "waiting_speech_s": int(self._speech_limit_s),
+                "waiting_speech_s": int(self.speech_limit_s),
                 "client_timeout_ms": round(self._sessions.settings.client_timeout_s * 1_000),
             },
         )
@@ -247,7 +248,7 @@ class Control:
                 "id_chars": MAX_ID_CHARS,
                 "sample_rate_min_hz": MIN_RATE_HZ,
                 "sample_rate_max_hz": MAX_RATE_HZ,
-                "waiting_speech_s": int(self._speech_limit_s),
+                "waiting_speech_s": int(self.speech_limit_s),
                 "gap_s": MAX_GAP_S,
                 "picture_px": MAX_PICTURE_PX,
                 "avatars": settings.max_avatars,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import zmq
 
-from bridge.config import Settings
+from bridge.config import SessionSettings, Settings, SpeechSettings
 from bridge.control import Control, daemon_version
 from bridge.inputs.audio_file import FileSpeaker
 from bridge.meter import Counter
@@ -15,6 +15,7 @@ from bridge.metrics import MetricsServer
 from bridge.outputs.web import WebServer
 from bridge.outputs.zmq_frames import FramePublisher
 from bridge.packs import Packs
+from bridge.reload import Reloader
 from bridge.sessions import Sessions
 from bridge.sockets import RequestServer, bind, bound_port, endpoint, is_loopback, require_free_port
 from bridge.sound import Sound
@@ -74,8 +75,8 @@ class Daemon:
         self.frames_endpoint = endpoint(host, bound_port(frames_socket))
 
         speech = settings.speech
-        packs = Packs(settings.engine, lead_ms=speech.lead_ms, queue_limit_s=speech.waiting_limit_s)
-        self.session = packs.open()
+        self._packs = Packs(settings.engine, lead_ms=speech.lead_ms, queue_limit_s=speech.waiting_limit_s)
+        self.session = self._packs.open()
         self._stack.callback(self.session.close)
 
         counter = Counter()
@@ -84,16 +85,16 @@ class Daemon:
         self.sessions = Sessions(publisher, settings.sessions, counter)
         self._stack.callback(self.sessions.close)
         self.sessions.add(self.session)
-        control = Control(
+        self._control = Control(
             self.sessions,
-            packs,
+            self._packs,
             frames_endpoint=self.frames_endpoint,
             speech_limit_s=speech.waiting_limit_s,
             local=is_loopback(host),
             counter=counter,
         )
-        requests = RequestServer(control_socket, control.answer, self.sessions.expire)
-        control.post = requests.post
+        requests = RequestServer(control_socket, self._control.answer, self.sessions.expire)
+        self._control.post = requests.post
         self._stack.callback(requests.close)
         panel = Panel()
         if page.enabled:
@@ -102,7 +103,7 @@ class Daemon:
             server.start()
             self._stack.callback(server.close)
             self.page_url = server.url
-        self.metrics = MetricsServer(lambda: [self.session], daemon_version())
+        self.metrics = MetricsServer(self.sessions.all, self.sessions.counts, daemon_version())
         self._stack.callback(self.metrics.close)
         self.metrics.apply(settings.metrics)
 
@@ -115,6 +116,20 @@ class Daemon:
         self.sound.offer(panel)
         if self.sound.microphone is not None:
             self.microphone = self.sound.microphone.name
+
+    def register_reloads(self, reloader: Reloader) -> None:
+        """Lets settings take effect that can without a restart."""
+        reloader.register("metrics", self.metrics.apply)
+        reloader.register("sessions", self._apply_sessions)
+        reloader.register("speech", self._apply_speech)
+
+    def _apply_sessions(self, settings: SessionSettings) -> None:
+        self.sessions.settings = settings
+
+    def _apply_speech(self, speech: SpeechSettings) -> None:
+        self._packs.queue_limit_s = self._control.speech_limit_s = speech.waiting_limit_s
+        for session in self.sessions.all():
+            session.set_waiting_limit(speech.waiting_limit_s)
 
     def close(self) -> None:
         """Ends everything in reverse order, within 2 s; calling it again does nothing."""

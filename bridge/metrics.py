@@ -43,16 +43,22 @@ class MetricsServer:
         url: where the figures are, "" while they are not served.
     """
 
-    def __init__(self, sessions: Callable[[], Sequence[Measured]], version: str) -> None:
+    def __init__(
+        self,
+        sessions: Callable[[], Sequence[Measured]],
+        counts: Callable[[], Mapping[str, int]],
+        version: str,
+    ) -> None:
         """Serves nothing before `apply`.
 
         Args:
             sessions: gives the avatars that are open; called in each scrape.
+            counts: gives the daemon's counts, see `statistics` in `PROTOCOL.md`; likewise.
             version: of the daemon.
         """
         self.url = ""
         self._registry = CollectorRegistry()
-        self._registry.register(AvatarCollector(sessions, version))
+        self._registry.register(DaemonCollector(sessions, counts, version))
         ProcessCollector(registry=self._registry)
         self._settings = MetricsSettings(enabled=False)
         self._server: _Server | None = None
@@ -143,18 +149,37 @@ FIGURES = (
 )  # fmt: skip
 
 
-class AvatarCollector(Collector):
-    """Turns the avatars' statistics into metrics; times in seconds, as is the custom there."""
+GAUGES = {
+    "avatars": ("llia_avatars", "Open avatars."),
+    "clients": ("llia_clients", "Clients that sent something lately."),
+    "uptime_s": ("llia_uptime_seconds", "Since the start."),
+}
+"""The daemon's counts that are no sums of events."""
 
-    def __init__(self, sessions: Callable[[], Sequence[Measured]], version: str) -> None:
-        self._sessions = sessions
-        self._version = version
+
+class DaemonCollector(Collector):
+    """Turns counts and statistics into metrics; times in seconds, as is the custom there."""
+
+    def __init__(
+        self,
+        sessions: Callable[[], Sequence[Measured]],
+        counts: Callable[[], Mapping[str, int]],
+        version: str,
+    ) -> None:
+        """Takes what `MetricsServer` was given."""
+        self._sessions, self._counts, self._version = sessions, counts, version
 
     def collect(self) -> Iterator[Metric]:
         """Yields the metrics of this moment."""
         yield InfoMetricFamily("llia", "The daemon.", {"version": self._version})
+        happened = CounterMetricFamily("llia_messages", "What became of messages.", labels=["kind"])
+        for name, count in self._counts().items():
+            if name in GAUGES:
+                yield GaugeMetricFamily(*GAUGES[name], count)
+            else:
+                happened.add_metric([name], count)
+        yield happened
         figures = [(session.avatar_id, session.statistics()) for session in self._sessions()]
-        yield GaugeMetricFamily("llia_avatars", "Open avatars.", len(figures))
         for figure in FIGURES:
             yield figure.family(figures)
 

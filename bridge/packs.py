@@ -15,18 +15,23 @@ from engine.pipeline import Engine
 
 
 class Packs:
-    """Opens avatars. Safe from any thread; loading one pack holds up those who want another."""
+    """Opens avatars. Safe from any thread; loading one pack holds up those who want another.
+
+    Attributes:
+        config: what an avatar is started with where it wants nothing else.
+        queue_limit_s: most speech that may wait for an avatar opened from now on, seconds.
+    """
 
     def __init__(self, config: EngineConfig, *, lead_ms: float, queue_limit_s: float) -> None:
         """Loads nothing yet.
 
         Args:
-            config: what an avatar is started with where it wants nothing else.
+            config: see the attribute.
             lead_ms: first value of every avatar's lead, see `bridge.lead`.
-            queue_limit_s: most speech that may wait for an avatar, seconds.
+            queue_limit_s: see the attribute.
         """
-        self.config = config
-        self._lead_ms, self._queue_limit_s = lead_ms, queue_limit_s
+        self.config, self.queue_limit_s = config, queue_limit_s
+        self._lead_ms = lead_ms
         self._engines: dict[str, Engine] = {}
         self._lock = threading.Lock()
 
@@ -93,7 +98,7 @@ class Packs:
             pixel_format=pixel_format,
             alpha=alpha,
             lead_ms=self._lead_ms,
-            queue_limit_s=self._queue_limit_s,
+            queue_limit_s=self.queue_limit_s,
         )
 
     def _engine(self, pack: str) -> Engine:

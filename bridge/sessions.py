@@ -76,6 +76,7 @@ class Sessions:
         self._publisher = publisher
         self._counter = counter or Counter()
         self._monotonic_s = monotonic_s
+        self._started_s = monotonic_s()
         self._avatars: dict[str, AvatarSession] = {}
         self._permanent: set[str] = set()
         self._clients: dict[bytes, Client] = {}
@@ -99,9 +100,10 @@ class Sessions:
             return list(self._avatars.values())
 
     def counts(self) -> dict[str, int]:
-        """How many avatars and clients there are, and what was counted since the start."""
+        """Seconds since the start, how many avatars and clients there are, and what was counted so far."""
         with self._lock:
             now = {"avatars": len(self._avatars), "clients": len(self._clients)}
+        now["uptime_s"] = int(self._monotonic_s() - self._started_s)
         return {**now, **self._counter.counts()}
 
     def seen(self, identity: bytes) -> Client:
@@ -231,7 +233,7 @@ class Sessions:
             for client in [c for c in self._clients.values() if c.seen_s < oldest_s]:
                 del self._clients[client.identity]
                 for avatar_id in sorted(client.avatars & self._avatars.keys()):
-                    _log.info("avatar %s is freed: its client has been silent", avatar_id)
+                    _log.info("freed: its client has been silent", extra={"avatar_id": avatar_id})
                     self._free(self._avatars[avatar_id], "silent", lambda: None)
 
     def close(self) -> None:

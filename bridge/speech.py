@@ -139,11 +139,15 @@ class SpeechQueue:
         """
         self.skipped_samples = 0
         self._make_resampler = resampler
-        self._limit_samples = int(limit_s * SAMPLE_RATE_HZ)
+        self.set_limit(limit_s)
         self._live_limit_samples = int(live_limit_ms * SAMPLE_RATE_HZ / 1_000)
         self._monotonic_ns = monotonic_ns
         self._utterances: OrderedDict[str, Utterance] = OrderedDict()
         self._cancelled: OrderedDict[str, None] = OrderedDict()
+
+    def set_limit(self, limit_s: float) -> None:
+        """Sets how much audio may wait, seconds; what waits already stays."""
+        self._limit_samples = int(limit_s * SAMPLE_RATE_HZ)
 
     @property
     def waiting_samples(self) -> int:

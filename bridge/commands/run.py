@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         reloader = Reloader(settings, lambda: _settings(args), args.config and find_config(args.config))
         reloader.register("log", logs.configure)
-        reloader.register("metrics", daemon.metrics.apply)
+        daemon.register_reloads(reloader)
         console = Console()
         status = StatusLine(console)
         stack.callback(status.stop)

@@ -36,12 +36,15 @@ def written(folder: Path, text: str) -> Path:
 
 def default_lines() -> dict[tuple[str, str], str]:
     """The comment of every key in `configs/default.toml`."""
-    found, section = {}, ""
+    found: dict[tuple[str, str], str] = {}
+    section = key = ""
     for line in (CONFIGS / "default.toml").read_text(encoding="utf-8").splitlines():
         if match := re.fullmatch(r"\[(\w+)\]", line):
             section = match[1]
-        elif match := re.match(r"(?:# )?(\w+) = .*?#(.*)", line):
-            found[section, match[1]] = match[2]
+        elif match := re.match(r"(?:# )?(\w+) = (?:\"[^\"]*\"|[^\"#]*)(.*)", line):
+            key, found[section, match[1]] = match[1], match[2]
+        elif match := re.match(r" +#(.*)", line):
+            found[section, key] += match[1]
     return found
 
 
@@ -52,7 +55,7 @@ def test_the_default_file_holds_the_defaults_and_every_key() -> None:
     assert {(section, key) for section, entries in sections.items() for key in entries} == set(KEYS)
 
 
-@pytest.mark.parametrize(("section", "key"), KEYS, ids=".".join)
+@pytest.mark.parametrize(("section", "key"), KEYS, ids=[".".join(name) for name in KEYS])
 def test_the_default_file_tells_units_bounds_and_choices(section: str, key: str) -> None:
     comment = default_lines()[section, key]
     group = getattr(Settings(), section)

@@ -46,7 +46,10 @@ def avatars() -> list[Avatar]:
 
 @pytest.fixture
 def server(avatars: list[Avatar]) -> Iterator[MetricsServer]:
-    serving = MetricsServer(lambda: avatars, "1.2.3")
+    def counts() -> dict[str, int]:
+        return {"uptime_s": 60, "avatars": len(avatars), "clients": 3, "refused": 5}
+
+    serving = MetricsServer(lambda: avatars, counts, "1.2.3")
     yield serving
     serving.close()
     serving.close()
@@ -77,7 +80,8 @@ def test_a_scrape_tells_every_avatar(server: MetricsServer) -> None:
     told = samples(text)
     assert status == 200
     expected = {
-        ("llia_info", "1.2.3"): 1, ("llia_avatars",): 2,
+        ("llia_info", "1.2.3"): 1, ("llia_avatars",): 2, ("llia_clients",): 3,
+        ("llia_uptime_seconds",): 60, ("llia_messages_total", "refused"): 5,
         ("llia_state", "a", "speaking"): 1, ("llia_state", "a", "idle"): 0, ("llia_state", 'b"\n', "idle"): 1,
         ("llia_frames_per_second", "a"): 24.5, ("llia_lead_seconds", "a"): 0.18,
         ("llia_compute_seconds", "a"): 0.04, ("llia_stage_seconds", "a", "decode"): 0.012,
