@@ -6,7 +6,7 @@ Types of keys: bool, int, float, str and tuple[str, ...]. Every number has bound
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from engine.config import EngineConfig
@@ -19,6 +19,7 @@ def setting(
     *,
     choices: tuple[str, ...] = (),
     reload: bool = False,
+    secret: bool = False,
 ) -> Any:
     """A key with bounds, which `bridge.config_reader` checks.
 
@@ -28,8 +29,10 @@ def setting(
         high: highest value, for numbers.
         choices: the values a text may have; () for any.
         reload: True where a changed value takes effect without a restart (`bridge.reload`).
+        secret: True for a password or key: no error and no log shows it.
     """
-    return field(default=default, metadata={"low": low, "high": high, "choices": choices, "reload": reload})
+    metadata = {"low": low, "high": high, "choices": choices, "reload": reload, "secret": secret}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ class ObsSettings:
 
     host: str = "127.0.0.1"
     port: int = setting(0, 0, 65_535)
-    password: str = ""
+    password: str = setting("", secret=True)
     scene: str = "LLIA"
     name: str = "LLIA avatar"
     audio: str = ""
@@ -266,3 +269,13 @@ class Settings:
     camera: CameraSettings = CameraSettings()
     vmc: VmcSettings = VmcSettings()
     recording: RecordingSettings = RecordingSettings()
+
+
+def secrets(settings: Settings) -> list[str]:
+    """The values that nobody may read in an error or a log."""
+    return [
+        getattr(group, key.name)
+        for group in vars(settings).values()
+        for key in fields(group)
+        if key.metadata.get("secret")
+    ]

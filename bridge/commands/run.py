@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from bridge import logs
-from bridge.config import Settings
+from bridge.config import Settings, secrets
 from bridge.config_reader import find_config, read_settings
 from bridge.daemon import Daemon
 from bridge.reload import Reloader
@@ -104,4 +104,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     flags["microphone.enabled"] = None if given["microphone.device"] is None else True
     flags["delayed_audio.enabled"] = None if given["delayed_audio.device"] is None else True
     options = {name: option for option, (name, _) in FLAGS.items()}
-    return read_settings(args.config, flags, assignments=args.set, options=options)
+    settings = read_settings(args.config, flags, assignments=args.set, options=options)
+    for secret in secrets(settings):
+        logs.hide(secret)
+    return settings

@@ -71,7 +71,7 @@ def test_the_limit_may_change() -> None:
     speech = queue(limit_s=1.0)
     speech.push("a", ramp(12_000), 16_000)
     speech.set_limit(0.5)
-    with pytest.raises(QueueFullError, match="limit of 0 s"):
+    with pytest.raises(QueueFullError, match="the limit of"):
         speech.push("a", ramp(1), 16_000)
     assert speech.waiting_samples == 12_000
     speech.set_limit(2.0)
