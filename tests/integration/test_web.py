@@ -361,7 +361,7 @@ def test_everything_offered_is_shown_and_asked_for(
     require_program("chromium", "chromedriver")
     parts = Parts()
     config = EngineConfig(pack=str(toy_pack), size_px=64)
-    other = open_session(config, lead_ms=200.0, queue_limit_s=60.0)
+    other = Packs(config, lead_ms=200.0, queue_limit_s=60.0).open()
     other.avatar_id, other.name = "second", "other"
     running = WebServer(lambda: [session, other], parts.panel, "127.0.0.1", 0, ENDPOINTS)
     running.start()
