@@ -62,12 +62,13 @@ def quantize_convolutions(
         )
 
 
-def quantize_products(source: Path, target: Path) -> None:
-    """Dynamic INT8 of all matrix products with constant weights, per channel."""
+def quantize_products(source: Path, target: Path, keep: tuple[str, ...] = ()) -> None:
+    """Dynamic INT8 of all matrix products with constant weights, per channel, but for the nodes to keep."""
     quantize_dynamic(
         str(source),
         str(target),
         op_types_to_quantize=["MatMul"],
         per_channel=True,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=list(keep),
     )
