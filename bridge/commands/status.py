@@ -86,7 +86,7 @@ def _show(console: Console, told: Mapping[str, Any]) -> None:
         table.add_column(column)
     for avatar in told["avatars"]:
         now = avatar["statistics"]
-        latency = {name: now[f"{name}_ms"] for name in ("first_frame", "lead", "compute")}
+        latency = {name: now[f"{name}_ms"] for name in ("latency", "first_frame", "lead", "compute")}
         lost = {"stalls": now["stalls"], "skipped_audio_ms": now["skipped_audio_ms"], **now["drops"]}
         size = f"{avatar['width']} x {avatar['height']}"
         table.add_row(
