@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -68,6 +68,7 @@ class WebServer:
         self.url = self.viewer_url = ""
         self._avatars = avatars
         self._panel = panel
+        panel.tell("avatars", lambda _: {"open": self._described()})
         self._host = host.strip("[]")
         self._port = port
         self._endpoints = endpoints or {}
@@ -177,7 +178,17 @@ class WebServer:
     async def _describe(self, request: web.Request) -> web.StreamResponse:
         """Tells what stays the same; browsers let no other site read the answer."""
         self._guard.check_token(request)
-        avatars = [
+        return web.json_response(
+            {
+                "avatars": self._described(),
+                "endpoints": {**self._endpoints, "OBS browser source": self.viewer_url},
+                "max_upload_bytes": MAX_UPLOAD_BYTES,
+            }
+        )
+
+    def _described(self) -> list[dict[str, Any]]:
+        """The open avatars."""
+        return [
             {
                 "avatar_id": session.avatar_id,
                 "name": session.name or session.avatar_id,
@@ -188,13 +199,6 @@ class WebServer:
             }
             for session in self._avatars()
         ]
-        return web.json_response(
-            {
-                "avatars": avatars,
-                "endpoints": {**self._endpoints, "OBS browser source": self.viewer_url},
-                "max_upload_bytes": MAX_UPLOAD_BYTES,
-            }
-        )
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         self._guard.check_origin(request)

@@ -6,8 +6,12 @@ import asyncio
 import http.client
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 import wave
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -337,6 +341,7 @@ class Parts:
         self.panel = Panel()
         self.panel.tell("microphone", lambda _: self.microphone)
         self.panel.tell("recording", lambda _: self.recording)
+        self.panel.tell("expression", lambda _: {"possible": True})
         self.panel.offer(
             "microphone_mode",
             lambda _, asked: self.microphone.update(mode=choice(asked, "mode", *self.microphone["modes"])),
@@ -363,13 +368,14 @@ def test_everything_offered_is_shown_and_asked_for(
     config = EngineConfig(pack=str(toy_pack), size_px=64)
     other = Packs(config, lead_ms=200.0, queue_limit_s=60.0).open()
     other.avatar_id, other.name = "second", "other"
-    running = WebServer(lambda: [session, other], parts.panel, "127.0.0.1", 0, ENDPOINTS)
+    avatars = [session]
+    running = WebServer(lambda: avatars, parts.panel, "127.0.0.1", 0, ENDPOINTS)
     running.start()
     try:
         with Browser(tmp_path / "profile", microphone=tmp_path / "none.wav", size=(1280, 900)) as window:
             window.open(running.url)
             wait_for(lambda: fps(window) > 0, "frames")
-            for card in ("avatars", "microphone", "expression", "recording"):
+            for card in ("microphone", "expression", "recording"):
                 wait_for(lambda card=card: window.visible(f"#{card}-card"), card)
             window.click("#daemon-microphone input[value=vad]")
             wait_for(lambda: parts.microphone["mode"] == "vad", "the mode")
@@ -387,11 +393,16 @@ def test_everything_offered_is_shown_and_asked_for(
             assert window.text("#record-file") == "avatar.webm"
             window.click("#record")
             wait_for(lambda: not parts.recording["active"], "its end")
+            assert not window.visible("#avatars-card")
+            avatars.append(other)
+            wait_for(lambda: window.visible("#avatars-card"), "the list of avatars")
             window.click("#avatars li:nth-child(2) button")
             wait_for(lambda: window.text("#avatar-name") == "other", "the other avatar")
             wait_for(lambda: drawn(window)[0] == 64, "its frames")
+            avatars.remove(other)
             other.close()
-            wait_for(lambda: window.text("#avatar-name") == "other" and window.visible("#lost"), "its end")
+            wait_for(lambda: window.text("#avatar-name") == "toy", "the avatar that is left")
+            wait_for(lambda: not window.visible("#lost") and not window.visible("#avatars-card"), "its page")
             assert window.errors() == []
     finally:
         running.close()
@@ -406,13 +417,17 @@ def test_a_refused_expression_hides_its_card(session: AvatarSession, tmp_path: P
         raise UnsupportedError("this pack has no expressions")
 
     panel.offer("set_expression", refuse)
+    panel.tell("expression", lambda _: {"possible": True})
     running = WebServer(lambda: [session], panel, "127.0.0.1", 0, ENDPOINTS)
     running.start()
     try:
         with Browser(tmp_path / "profile", microphone=tmp_path / "none.wav") as window:
             window.open(running.url)
             wait_for(lambda: fps(window) > 0, "frames")
-            assert not window.visible("#expression-card") and window.text("#note") == ""
+            wait_for(lambda: window.visible("#expression-card"), "the sliders")
+            window.run("document.querySelector('[name=mouthSmile]').dispatchEvent(new Event('input'))")
+            wait_for(lambda: not window.visible("#expression-card"), "no sliders")
+            assert window.text("#note") == ""
     finally:
         running.close()
 
@@ -473,6 +488,23 @@ def test_the_printed_address_gives_the_cookie_and_nothing_else_does(server: WebS
         status, text, headers = request(server, "GET", path, **({"Cookie": wrong} if wrong else {}))
         assert (status, server.refused) == (403, before + 1)
         assert "llia run" in text and "Set-Cookie" not in headers
+
+
+def test_the_daemon_prints_the_address_and_owns_it(toy_pack: Path) -> None:
+    ports = [f"--{name}-port=0" for name in ("control", "frames", "page")]
+    command = ["run", "--pack", str(toy_pack), "--size", "64", "--no-greeting", *ports]
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "bridge.cli", *command], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert daemon.stdout is not None
+        printed = next(line.split()[1] for line in daemon.stdout if line.startswith("page "))
+        assert len(printed) < 66  # stays in one line of a narrow terminal, name and margin included
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(printed, timeout=10) as page:
+            assert page.status == 200 and "HttpOnly" in page.headers["Set-Cookie"]
+    finally:
+        daemon.send_signal(signal.SIGINT)
+        daemon.communicate(timeout=10)
 
 
 @pytest.mark.parametrize("path", ["/", "/view", "/session", "/static/app.js", "/live", "/watch", "/nothing"])

@@ -45,6 +45,9 @@ export class Statistics {
     const { speech_ms: waiting = 0, ...queues } = statistics.queues;
     $("waiting").textContent = duration(waiting);
     $("waiting").parentElement.title = `Queues: ${listed(queues)}`;
+    const outputs = Object.entries(statistics.delays_ms ?? {});
+    $("outputs").parentElement.hidden = !outputs.length;
+    $("outputs").textContent = outputs.map(([name, ms]) => `${name} ${Math.round(ms)} ms`).join(", ");
     const lost = Object.entries(statistics.drops).filter(([, count]) => count > 0);
     $("drops").textContent = lost.length ? listed(Object.fromEntries(lost)) : "0";
     $("drops").parentElement.title =
