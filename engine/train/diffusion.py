@@ -8,7 +8,7 @@ most, and on frame differences. All of it is our choice; LLIA publishes none of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,11 @@ class Clip:
     picture: Tensor
     ref_latent: Tensor
     face: Tensor
+
+    def repeated(self, times: int) -> Clip:
+        """The batch over and over."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Clip(**{k: v.repeat(times, *(1,) * (v.dim() - 1)) for k, v in parts.items()})
 
     def cond(self, bank: Tensor) -> tuple[Tensor, ...]:
         """The denoiser's arguments after x and timestep; `bank` is the appearance of `picture`."""
