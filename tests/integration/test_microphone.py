@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from bridge.audio_file import decode_audio
 from bridge.daemon import GREETING
 from tests.integration.sound_server import DEVICE, PROGRAMS, RATE_HZ, SoundServer
 from tests.integration.test_daemon_process import ROOT, Running, llia
 from tests.integration.wire import WireClient
-from tests.require import require_program, skip_for_want_of
+from tests.require import require_program
 
 require_program(*PROGRAMS)
 
@@ -52,24 +49,6 @@ microphone.close()
 assert names == set(ended) == {"microphone-1"}
 np.save(sys.argv[2], np.concatenate(blocks))
 """
-
-
-def _listed_devices(server: SoundServer) -> str:
-    """What PortAudio itself says it has; never the code under test."""
-    return subprocess.run(
-        [sys.executable, "-m", "sounddevice"],
-        env={**os.environ, **server.environment}, capture_output=True, text=True, timeout=20,
-    ).stdout  # fmt: skip
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
-    with SoundServer() as running:
-        if DEVICE not in _listed_devices(running):
-            skip_for_want_of("libportaudio2 or libasound2-plugins")
-        for name, value in running.environment.items():
-            monkeypatch.setenv(name, value)
-        yield running
 
 
 def chirp(rate_hz: int) -> npt.NDArray[np.float64]:
