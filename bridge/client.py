@@ -8,6 +8,7 @@ from typing import TypeVar
 import zmq
 
 from bridge.errors import BridgeError, PortError, SettingError, UnknownAvatarError
+from bridge.keys import admit_as_client
 from bridge.protocol.codec import ProtocolError, decode, encode
 from bridge.protocol.messages import Error, Message, Reply, Request
 
@@ -19,21 +20,28 @@ ANSWER_LIMIT_MS = 2_000
 class DaemonClient:
     """A DEALER socket; use it as a context manager."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, keys: str = "") -> None:
         """Connects in the background.
 
         Args:
             endpoint: of the daemon's control socket.
+            keys: folder of the daemon's keys, "" for none.
 
         Raises:
             SettingError: this is no address.
+            KeyFileError: the folder has no keys.
         """
         self._endpoint = endpoint
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
         try:
+            if keys:
+                admit_as_client(self._socket, keys)
             self._socket.connect(endpoint)
+        except BridgeError:
+            self._context.destroy()
+            raise
         except zmq.ZMQError:
             self._context.destroy()
             raise SettingError(f"{endpoint!r} is no address; expected such as tcp://127.0.0.1:5570") from None

@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a table or JSON; returns 0."""
     sockets = read_settings(args.config, {}).sockets
-    told = _ask_all(args.endpoint or endpoint(sockets.host, sockets.control_port))
+    told = _ask_all(args.endpoint or endpoint(sockets.host, sockets.control_port), sockets.keys)
     if args.json:
         print(json.dumps(told, indent=2))
     else:
@@ -54,11 +54,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _ask_all(address: str) -> dict[str, Any]:
+def _ask_all(address: str, keys: str) -> dict[str, Any]:
     """Version, counts and avatars of the daemon, in the words of the protocol."""
     counts: dict[str, int] = {}
     avatars = []
-    with DaemonClient(address) as daemon:
+    with DaemonClient(address, keys) as daemon:
         welcome = daemon.ask(Hello(client="llia status"), Welcome)
         for avatar_id in welcome.avatars:
             with contextlib.suppress(UnknownAvatarError):  # closed since
