@@ -82,15 +82,15 @@ class SocketSettings:
 
     Attributes:
         host: loopback address, or with keys any.
-        keys: folder that `llia keys` has made; "" for none.
         control_port: ROUTER socket, audio and control; 0 lets the system choose.
         frames_port: XPUB socket, frames, audio echo and events; 0 lets the system choose.
+        keys: folder that `llia keys` has made; "" for none.
     """
 
     host: str = "127.0.0.1"
-    keys: str = ""
     control_port: int = setting(5570, 0, 65_535)
     frames_port: int = setting(5571, 0, 65_535)
+    keys: str = ""
 
 
 @dataclass(frozen=True)
