@@ -15,6 +15,7 @@ import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import parse_monitor_message
 
+from bridge import logs
 from bridge.errors import KeyFileError
 from bridge.meter import Counter
 
@@ -106,6 +107,7 @@ def _read(file: Path) -> KeyPair:
         public, secret = b"", None
     if len(public) != 40 or secret is None or len(secret) != 40:
         raise KeyFileError(f"{file}: is no ZeroMQ key file; make keys anew with `llia keys DIR`")
+    logs.hide(secret.decode())
     return KeyPair(public, secret)
 
 

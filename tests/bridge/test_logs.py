@@ -14,6 +14,7 @@ import pytest
 from bridge import logs
 from bridge.config import LogSettings
 from bridge.errors import SettingError
+from bridge.keys import make_keys, server_keys
 
 log = logging.getLogger("bridge.somewhere")
 
@@ -104,6 +105,14 @@ def test_secrets_are_hidden(form: str, capsys: pytest.CaptureFixture[str]) -> No
         log.exception("key %s", secret, extra={"client": secret})
     shown = capsys.readouterr().err
     assert secret not in shown and shown.count("***") >= 3 and "bad key" in shown
+
+
+def test_keys_are_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_keys(tmp_path, "unity")
+    keys = server_keys(tmp_path)
+    logs.configure(LogSettings())
+    log.warning("%s %s", keys.public.decode(), keys.secret.decode())
+    assert capsys.readouterr().err.endswith(f"{keys.public.decode()} ***\n")
 
 
 def test_files_are_bounded(tmp_path: Path) -> None:
