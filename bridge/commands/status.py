@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bridge.client import DaemonClient
+from bridge.client import DaemonClient, daemon_address
 from bridge.config_reader import read_settings
 from bridge.errors import UnknownAvatarError
 from bridge.protocol.messages import (
@@ -25,7 +25,6 @@ from bridge.protocol.messages import (
     Statistics,
     Welcome,
 )
-from bridge.sockets import endpoint
 
 PIPE_COLUMNS = 160
 """Width of the table where no terminal gives one."""
@@ -43,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a table or JSON; returns 0."""
     sockets = read_settings(args.config, {}).sockets
-    told = _ask_all(args.endpoint or endpoint(sockets.host, sockets.control_port), sockets.keys)
+    told = _ask_all(args.endpoint or daemon_address(sockets), sockets.keys)
     if args.json:
         print(json.dumps(told, indent=2))
     else:
