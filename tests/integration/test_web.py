@@ -25,6 +25,7 @@ import pytest
 
 from bridge.avatar import AvatarSession
 from bridge.errors import PortError, SettingError, UnsupportedError
+from bridge.meter import Counter
 from bridge.outputs.web import WORKERS, WebServer
 from bridge.packs import Packs
 from bridge.web.panel import Panel, choice, flag, numbers
@@ -33,6 +34,7 @@ from tests.integration.browser import Browser, wait_for
 from tests.require import require_program
 
 ENDPOINTS = {"Audio and control": "tcp://127.0.0.1:5570", "Frames and events": "tcp://127.0.0.1:5571"}
+COUNTER = Counter()
 
 
 def write_tone(path: Path, seconds: float, rate_hz: int = 22_050) -> Path:
@@ -52,7 +54,7 @@ def session(toy_pack: Path) -> Iterator[AvatarSession]:
 
 @pytest.fixture(scope="module")
 def server(session: AvatarSession) -> Iterator[WebServer]:
-    running = WebServer(lambda: [session], Panel(), "127.0.0.1", 0, ENDPOINTS)
+    running = WebServer(lambda: [session], Panel(), "127.0.0.1", 0, ENDPOINTS, COUNTER)
     running.start()
     # All worker threads are there before a test counts threads.
     together, loop = threading.Barrier(WORKERS), running._loop
@@ -72,6 +74,10 @@ def browser(server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         window.open(server.url)
         wait_for(lambda: fps(window) > 0, "the first frames")
         yield window
+
+
+def refused() -> int:
+    return COUNTER.counts().get("page_strangers", 0)
 
 
 def origin(server: WebServer) -> str:
@@ -284,6 +290,43 @@ def test_viewer_shows_only_the_avatar(server: WebServer, tmp_path: Path) -> None
         assert viewer.run("return document.cookie") == "" and viewer.errors() == []
 
 
+LISTEN = """window.heard = 0;
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to, ...rest) {
+  if (to instanceof AudioDestinationNode) {
+    const ear = new AnalyserNode(this.context), wave = new Float32Array(ear.fftSize);
+    connect.call(this, ear);
+    setInterval(() => {
+      ear.getFloatTimeDomainData(wave);
+      heard = Math.max(heard, ...wave);
+    }, 20);
+  }
+  return connect.call(this, to, ...rest);
+};"""
+"""Keeps the loudest sample that a page sends to the loudspeaker."""
+
+
+@pytest.mark.parametrize(("query", "plays"), [("", False), ("?sound=1", True)])
+def test_viewer_plays_the_voice_where_it_is_asked_to(
+    session: AvatarSession, server: WebServer, tmp_path: Path, query: str, plays: bool
+) -> None:
+    require_program("chromium", "chromedriver")
+    allowed = ("--autoplay-policy=no-user-gesture-required",)  # as in OBS's browser
+    with Browser(tmp_path / "profile", microphone=tmp_path / "none.wav", flags=allowed) as viewer:
+        viewer.run_first(LISTEN)
+        viewer.open(server.viewer_url + query)
+        wait_for(lambda: drawn(viewer) == (128, 0, 255), "frames")
+        quiet = redness(viewer)
+        tone = np.sin(np.arange(32_000, dtype=np.float32)) * 0.6
+        session.push_audio(tone, 16_000, f"voice{query}")
+        session.end_utterance(f"voice{query}")
+        wait_for(lambda: redness(viewer) > quiet + 20, "frames that show the voice")
+        wait_for(lambda: redness(viewer) < quiet + 10, "its end")
+        heard = viewer.run("return heard")
+        assert 0.5 < heard < 0.7 if plays else heard == 0
+        assert viewer.errors() == []
+
+
 def test_statistics_are_drawn(browser: Browser) -> None:
     wait_for(lambda: browser.run("return document.querySelectorAll('#legend li').length") >= 2, "stages")
     wait_for(
@@ -399,6 +442,9 @@ def test_everything_offered_is_shown_and_asked_for(
             window.click("#avatars li:nth-child(2) button")
             wait_for(lambda: window.text("#avatar-name") == "other", "the other avatar")
             wait_for(lambda: drawn(window)[0] == 64, "its frames")
+            window.choose_file("#file", write_tone(tmp_path / "tone.wav", 20.0))
+            wait_for(lambda: state(window) == "Speaking", "speaking")
+            assert session.statistics().state == "idle"
             avatars.remove(other)
             other.close()
             wait_for(lambda: window.text("#avatar-name") == "toy", "the avatar that is left")
@@ -484,9 +530,9 @@ def test_the_printed_address_gives_the_cookie_and_nothing_else_does(server: WebS
         ("/", "llia_1=wrong"),
         ("/?token=", cookie(server)[:-1]),
     ):
-        before = server.refused
+        before = refused()
         status, text, headers = request(server, "GET", path, **({"Cookie": wrong} if wrong else {}))
-        assert (status, server.refused) == (403, before + 1)
+        assert (status, refused()) == (403, before + 1)
         assert "llia run" in text and "Set-Cookie" not in headers
 
 
@@ -522,7 +568,7 @@ def test_names_that_only_resolve_here_are_refused(server: WebServer, path: str, 
 
 def test_foreign_sites_and_strangers_cannot_drive_it(server: WebServer) -> None:
     ours, token = origin(server), cookie(server)
-    refused: list[dict[str, str]] = [
+    strangers: list[dict[str, str]] = [
         {},
         {"Cookie": token},
         {"Cookie": token, "Origin": "https://evil.example"},
@@ -532,12 +578,12 @@ def test_foreign_sites_and_strangers_cannot_drive_it(server: WebServer) -> None:
         {"Origin": ours, "Cookie": token[:-1]},
         {"Origin": ours, "Cookie": token[:-1] + "\xe9"},
     ]
-    for headers in refused:
+    for headers in strangers:
         assert request(server, "POST", "/speak", b"", **headers)[0] == 403, headers
         assert request(server, "GET", "/live", **UPGRADE, **headers)[0] == 403, headers
         query = "/live?" + urlsplit(server.url).query  # the address's token is for the page alone
         assert request(server, "GET", query, **UPGRADE, **headers)[0] == 403, headers
-    for headers in refused[:5]:
+    for headers in strangers[:5]:
         assert request(server, "GET", "/watch", **UPGRADE, **headers)[0] == 403, headers
     assert request(server, "GET", "/session")[0] == 403
     assert request(server, "GET", "/session", Cookie=token)[0] == 200
@@ -637,14 +683,14 @@ def test_a_site_in_the_same_browser_is_kept_out(server: WebServer, tmp_path: Pat
             window.open(server.url)
             wait_for(lambda: fps(window) > 0, "frames")
             window.errors()
-            before = server.refused
+            before = refused()
             window.open(f"http://127.0.0.1:{site.server_port}/#{origin(server)}")
             wait_for(lambda: len(window.run("return results")) == 5, "all tries")
             results = window.run("return results")
             results.pop("frame")
             assert set(results.values()) == {"refused"} and len(results) == 4
             assert any("frame-ancestors" in line for line in window.errors())
-            assert server.refused >= before + 3  # the upload and both sockets reached the server
+            assert refused() >= before + 3  # the upload and both sockets reached the server
     finally:
         site.shutdown()
         thread.join()
