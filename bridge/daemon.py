@@ -115,7 +115,7 @@ class Daemon:
         self.pictures.offer(panel)
         if page.enabled:
             endpoints = {"control": self.control_endpoint, "frames": self.frames_endpoint}
-            server = WebServer(self.sessions.all, panel, page_host, page.port, endpoints)
+            server = WebServer(self.sessions.all, panel, page_host, page.port, endpoints, counter)
             server.start()
             self._stack.callback(server.close)
             self.page_url = server.url
