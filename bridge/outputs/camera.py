@@ -37,7 +37,7 @@ SILENT_S = 2.0
 """An avatar without frames for so long is replaced by the placeholder."""
 REOPEN_S = 2.0
 """How often a device that has gone is looked for."""
-DELAY_SMOOTHING = 0.1
+DELAY_SMOOTHING = 0.03
 
 _log = logging.getLogger(__name__)
 
