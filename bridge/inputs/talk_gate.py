@@ -45,9 +45,13 @@ class TalkGate:
 
     def hear(self, samples: npt.NDArray[np.float32]) -> bool:
         """Takes the next audio, float32 [T] mono at 16 kHz; returns whether it is the user talking."""
-        self._held = self._guard.hear(samples)
-        speaking = self._vad.push(samples)
-        return self.lets_through and (speaking or self.mode != "vad")
+        held = self._guard.hear(samples)
+        if held and not self._held:
+            self._vad.reset()  # its hangover belongs to the avatar's voice
+        self._held = held
+        if self.mode != "vad":
+            return self.lets_through
+        return not held and self._vad.push(samples) and self.lets_through
 
     def reset(self) -> None:
         """The audio broke off: what follows is another stream."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from bridge.audio_file import decode_audio
 from bridge.daemon import GREETING
@@ -181,6 +182,38 @@ def test_a_daemon_outlives_the_sound_server(server: SoundServer, toy_pack: Path)
         f"microphone {DEVICE!r} is gone; waiting for it to return",
         f"microphone {DEVICE!r} is back",
     ], errors
+
+
+@pytest.mark.parametrize("guard", ["off", "half_duplex", "echo"])
+def test_the_guard_keeps_the_avatar_from_repeating_itself(
+    server: SoundServer, toy_pack: Path, guard: str
+) -> None:
+    daemon = Running(
+        toy_pack, "--no-greeting", "--no-page", "--microphone", DEVICE, "--set", f"microphone.guard={guard}"
+    )
+    client = WireClient(daemon.places["control"], daemon.places["frames"], ("audio/", "event/"))
+    loudspeaker = server.loudspeaker(16_000)
+    said = np.concatenate([block[0] for block in decode_audio(GREETING, rate_hz=16_000)])[:48_000]
+    started = []
+    try:
+        client.send("audio", said.astype("<f4").tobytes(), utterance_id="said", sample_rate_hz=16_000,
+                    format="f32", final=True)  # fmt: skip
+        end_s = time.monotonic() + 6
+        while time.monotonic() < end_s:
+            _, header, payload = client.published()
+            if header["type"] == "echo":
+                assert loudspeaker.stdin is not None
+                loudspeaker.stdin.write(payload)
+            elif header["type"] == "utterance_started":
+                started.append(header["utterance_id"])
+        assert daemon.end(signal.SIGINT)[0] == 0
+    finally:
+        for process in (loudspeaker, daemon.process):
+            process.kill()
+            process.communicate()
+        client.close()
+    # Without a guard it hears and says again what it has said.
+    assert started[:2] == (["said", "microphone-1"] if guard == "off" else ["said"])
 
 
 def test_no_sound_server_is_one_clear_line(server: SoundServer, toy_pack: Path) -> None:
