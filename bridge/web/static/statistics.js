@@ -92,7 +92,8 @@ export class Statistics {
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
     const sums = this.history.map((stages) => Object.values(stages).reduce((sum, ms) => sum + ms, 0));
-    const top = Math.max(this.frameMs * 1.15, ...sums.map((sum) => sum * 1.1));
+    // A rare peak is cut off, so that it does not flatten all the rest.
+    const top = Math.min(Math.max(this.frameMs * 1.15, ...sums.map((sum) => sum * 1.1)), this.frameMs * 3);
     const y = (ms) => height - (ms / top) * height;
     const step = width / (SHOWN_SECONDS - 1);
     const x = (index) => width - (this.history.length - 1 - index) * step;
