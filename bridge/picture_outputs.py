@@ -134,4 +134,6 @@ class PictureOutputs:
             "active": recording is not None and recording.active,
             "file": "" if recording is None else str(recording.path),
             "seconds": 0.0 if recording is None else recording.seconds,
+            "dropped_frames": 0 if recording is None else recording.dropped_frames,
+            "failure": "" if recording is None else recording.failure,
         }

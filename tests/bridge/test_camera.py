@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge.config import CameraSettings
+from bridge.avatar import AvatarSession
+from bridge.config import CameraSettings, RecordingSettings, VmcSettings
 from bridge.errors import DeviceError, SettingError
 from bridge.outputs import camera as module
 from bridge.outputs.camera import VirtualCamera
 from bridge.outputs.canvas import Canvas
 from bridge.outputs.v4l2loopback import MODPROBE, keep_writable
+from bridge.picture_outputs import PictureOutputs
 from bridge.relay import Relay
 from engine.types import AvatarState, VideoFrame
+from tests.bridge.fake_pipeline import FakePipeline
 from tests.require import skip_for_want_of
 
 try:
@@ -196,6 +199,21 @@ def test_the_delay_is_measured(camera: VirtualCamera) -> None:
         relay.publish(frame(k))
         time.sleep(0.02)
     assert 0.0 < camera.delay_ms < 200.0
+
+
+def test_the_delay_stands_in_the_statistics_with_the_lead() -> None:
+    outputs = PictureOutputs(SETTINGS, VmcSettings(), RecordingSettings())
+    session = AvatarSession(FakePipeline(), fps=25, size_px=8)
+    try:
+        assert session.statistics().delays_ms == {}
+        outputs.show(session)
+        assert outputs.camera is not None and outputs.places() == [("camera", "Recorder")]
+        wait_for(len(pictures()) + 20)
+        delay_ms = session.statistics().delays_ms["camera"]
+        assert session.lead_ms < delay_ms < session.lead_ms + 200
+    finally:
+        session.close()
+        outputs.close()
 
 
 def test_a_device_that_goes_is_told_once_and_taken_up_again(
