@@ -215,9 +215,9 @@ class CameraSettings:
     width_px: int = setting(1_280, 160, 3_840)
     height_px: int = setting(720, 120, 2_160)
     fps: int = setting(30, 1, 60)
-    background: str = "#20262e"
-    blur_px: float = setting(0.0, 0, 200)
-    mirror: bool = False
+    background: str = setting("#20262e", reload=True)
+    blur_px: float = setting(0.0, 0, 200, reload=True)
+    mirror: bool = setting(False, reload=True)
 
 
 @dataclass(frozen=True)
@@ -249,8 +249,8 @@ class RecordingSettings:
     """
 
     file: str = ""
-    folder: str = ""
-    background: str = ""
+    folder: str = setting("", reload=True)
+    background: str = setting("", reload=True)
 
 
 @dataclass(frozen=True)

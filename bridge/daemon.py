@@ -135,6 +135,8 @@ class Daemon:
 
     def register_reloads(self, reloader: Reloader) -> None:
         """Lets settings take effect that can without a restart."""
+        reloader.register("camera", self.pictures.apply_camera)
+        reloader.register("recording", self.pictures.apply_recording)
         reloader.register("metrics", self.metrics.apply)
         reloader.register("sessions", self._apply_sessions)
         reloader.register("speech", self._apply_speech)

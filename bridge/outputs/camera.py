@@ -65,9 +65,7 @@ class VirtualCamera:
                 f"camera: {settings.width_px} x {settings.height_px} px is not possible; both have to be even"
             )
         self._settings = settings
-        self._canvas = Canvas(
-            settings.width_px, settings.height_px, settings.background, settings.blur_px, settings.mirror
-        )
+        self._canvas = _canvas(settings)
         self._device = _Device(settings)
         self.name = self._device.name
         self.sent = 0
@@ -93,6 +91,14 @@ class VirtualCamera:
         if previous is not None:
             previous[1].close()
 
+    def apply(self, settings: CameraSettings) -> None:
+        """Changes background and mirror from the next frame on.
+
+        Raises:
+            SettingError: the background is not usable; nothing changes.
+        """
+        self._canvas = _canvas(settings)
+
     def close(self) -> None:
         """Frees the device; calling it again does nothing."""
         self._closed.set()
@@ -106,7 +112,6 @@ class VirtualCamera:
 
     def _run(self) -> None:
         shown = self._placeholder("LLIA is starting")
-        stopped = self._placeholder("The avatar has stopped")
         seen_s = 0.0
         tick_s = time.monotonic()
         while not self._closed.is_set():
@@ -116,7 +121,7 @@ class VirtualCamera:
             frame = None if source is None else source[1].get(0)
             if source is None or frame is None:
                 if seen_s and time.monotonic() - seen_s > SILENT_S:
-                    shown = stopped
+                    shown, seen_s = self._placeholder("The avatar has stopped"), 0.0
                 self._wait_until(tick_s)
                 self._send(shown)
             else:
@@ -157,6 +162,12 @@ class VirtualCamera:
 
     def _i420(self, rgb: Pixels) -> Pixels:
         return np.frombuffer(convert(rgb, "I420", "straight"), np.uint8)
+
+
+def _canvas(settings: CameraSettings) -> Canvas:
+    return Canvas(
+        settings.width_px, settings.height_px, settings.background, settings.blur_px, settings.mirror
+    )
 
 
 class _Device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -191,6 +192,17 @@ def test_what_a_barge_in_withdrew_is_not_shown(
     relay.publish(frame(255))
     wait_for(len(pictures()) + 4)
     assert all(np.array_equal(picture, old) for _, picture in pictures()[-3:])
+
+
+def test_background_and_mirror_change_while_it_runs(camera: VirtualCamera) -> None:
+    relay: Relay[VideoFrame] = Relay()
+    camera.show(relay)
+    with pytest.raises(SettingError, match="no colour"):
+        camera.apply(dataclasses.replace(SETTINGS, background="blurple"))
+    camera.apply(dataclasses.replace(SETTINGS, background="#ffffff"))
+    relay.publish(frame(0))
+    wait_for(len(pictures()) + 4)
+    assert abs(int(pictures()[-1][1][0]) - 235) <= 2
 
 
 def test_the_delay_is_measured(camera: VirtualCamera) -> None:
