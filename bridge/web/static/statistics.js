@@ -2,7 +2,7 @@
 
 const SHOWN_SECONDS = 120;
 const COLOURS = ["#f0b36a", "#6ab7f0", "#8fd08a", "#b58af0", "#f0796a", "#d8d27a"];
-const INK = { line: "#262c36", text: "#97a1b1", budget: "#f0796a" };
+const INK = { line: "#262c36", budget: "#f0796a" };
 const NAMES = {
   speech_ms: "speech",
   utterances: "utterances",
@@ -121,9 +121,6 @@ export class Statistics {
     line(pen, 0, y(this.frameMs), width);
     pen.setLineDash([]);
     pen.fillText(`a frame lasts ${Math.round(this.frameMs)} ms`, 6, y(this.frameMs) - 4);
-    pen.fillStyle = INK.text;
-    pen.textAlign = "right";
-    pen.fillText(`last ${SHOWN_SECONDS} s`, width - 6, 13);
   }
 }
 
