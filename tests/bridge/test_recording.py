@@ -303,6 +303,7 @@ def test_a_full_disk_is_told_once_and_the_file_plays(small_disk: Path, name: str
     require_told_once_and_playable(process, small_disk / name)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 def test_a_disk_that_fills_at_the_very_end_spoils_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

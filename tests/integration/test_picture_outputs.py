@@ -170,6 +170,7 @@ def test_the_page_starts_and_stops_recordings(daemon: Daemon, tmp_path: Path) ->
     assert redness(Path(state["file"]))[0][-1] == pytest.approx(state["seconds"], abs=0.1)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 def test_a_recording_that_fails_is_told_to_clients_and_the_avatar_lives_on(
     daemon: Daemon, tmp_path: Path
 ) -> None:
