@@ -26,6 +26,7 @@ EVERY_MS = 100
 LIKENESS = 0.42
 """Correlation from which on two sounds are the same. Measured: speech and other speech reach 0.36."""
 _DECIMATION = 4
+_BLOCK = 320
 
 
 class EchoGuard:
@@ -70,12 +71,18 @@ class EchoGuard:
         if self.mode == "echo":
             self._heard = np.concatenate([self._heard, samples])[-len(self._heard) :]
             if self._heard_ms - self._compared_ms >= EVERY_MS:
-                self._compared_ms = self._heard_ms
-                with self._lock:
-                    played = self._played
-                if likeness(self._heard, played) >= LIKENESS:
-                    self._shut()
-                    self._known_until_ms = self._heard_ms + 1_000 * KNOWN_S
+                return self.compare()
+        return self._heard_ms < self._shut_until_ms
+
+    def compare(self) -> bool:
+        """Compares at once, which `hear` does every 100 ms; returns whether the guard is shut."""
+        if self.mode == "echo":
+            self._compared_ms = self._heard_ms
+            with self._lock:
+                played = self._played
+            if likeness(self._heard, played) >= LIKENESS:
+                self._shut()
+                self._known_until_ms = self._heard_ms + 1_000 * KNOWN_S
         return self._heard_ms < self._shut_until_ms
 
     def _shut(self) -> None:
@@ -88,7 +95,7 @@ def likeness(heard: Float, played: Float) -> float:
     Both are narrowed to 0.1-2 kHz with the lows weakened: there speech is strong and vowels differ. 0 where
     either is too quiet to tell.
     """
-    if _rms(heard) < AUDIBLE_RMS or _rms(played) < 0.1 * AUDIBLE_RMS:
+    if min(_loudest(heard), _loudest(played)) < AUDIBLE_RMS:
         return 0.0
     piece, history = _narrowed(heard), _narrowed(played)
     size = 1 << (len(history) + len(piece) - 1).bit_length()
@@ -107,6 +114,12 @@ def _narrowed(samples: Float) -> npt.NDArray[np.float64]:
     frequency_hz = np.arange(len(spectrum)) * SAMPLE_RATE_HZ / len(samples)
     spectrum *= np.where(frequency_hz > 100.0, frequency_hz / 1_000.0, 0.0)
     return np.asarray(np.fft.irfft(spectrum, len(samples) // _DECIMATION))
+
+
+def _loudest(samples: Float) -> float:
+    """RMS of the loudest 20 ms: a voice that just begins counts, too."""
+    blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    return float(np.sqrt(np.max(np.mean(np.square(blocks), axis=1))))
 
 
 def _rms(samples: Float) -> float:

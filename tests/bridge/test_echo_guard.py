@@ -113,3 +113,17 @@ def test_a_loudspeaker_that_was_heard_is_known_for_a_while() -> None:
     guard.hear(silence(60_000))
     guard.play(loud, "say")
     assert not guard.hear(quiet)
+
+
+def test_a_voice_that_begins_is_compared_before_it_is_let_through() -> None:
+    """The first 100 ms of the avatar's voice are not spoken either; another voice is not held up."""
+    played = voice()
+    for own in (True, False):
+        guard = EchoGuard("echo", lambda _: True)
+        gate = TalkGate("vad", 400.0, guard)
+        let_through = []
+        heard = in_a_room(played, 40) if own else np.roll(played, len(played) // 2)
+        for at in range(0, len(played) - BLOCK, BLOCK):
+            guard.play(played[at : at + BLOCK], "say")
+            let_through.append(gate.hear(heard[at : at + BLOCK]))
+        assert any(let_through) is not own
