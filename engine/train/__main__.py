@@ -38,7 +38,7 @@ DEFAULTS = {
     "autoencoder": Schedule(samples=600_000, learning_rate=1.5e-3, warmup_samples=4000),
     "reader": Schedule(samples=400_000, learning_rate=1.5e-3),
     "diffusion": Schedule(samples=1_000_000, learning_rate=1e-3, warmup_samples=2000, ema=0.9995),
-    "distill": Schedule(samples=200_000, learning_rate=2e-4, ema=0.98),
+    "distill": Schedule(samples=100_000, learning_rate=4e-4, ema=0.99),
 }
 """Lengths for a good model (12-24 hours of two CPU cores in all); --samples and --minutes shorten them."""
 

@@ -23,7 +23,7 @@ from engine.train.models.layers import freeze_norms
 from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES
 
-MAX_MOTION_NOISE = 0.03
+MAX_MOTION_NOISE = 0.01
 """Largest noise on motion frames, in deviations of a control."""
 START_SHARE = 0.05
 """Share of clips near the start of a stream: what lies before it is the reference's own latent."""
