@@ -123,7 +123,7 @@ class Browser:
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
     """Waits until `condition()` is true, or fails saying what was waited for."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
