@@ -27,7 +27,7 @@ from engine.export.graphs import (
     ReferenceGraph,
     export_onnx,
 )
-from engine.export.quantize import Feed, quantize_convolutions, quantize_products
+from engine.export.quantize import Feed, halve_weights, quantize_convolutions, quantize_products
 from engine.train.data.shards import open_folder
 from engine.train.diffusion import STUDENT_TIMESTEPS
 from engine.train.instruments import READER_PX
@@ -176,6 +176,7 @@ def quantize(fp32: Path, out: Path, pairs: Path, *, int8: bool = True) -> dict[s
             quantize_products(source, target, keep=_nodes(source, "MatMul", MOTION_LAYERS))
         else:
             shutil.copy(source, target)
+        halve_weights(target)
         precision[name] = "int8" if int8 and name in ("decoder", "denoiser") else "fp32"
     return precision
 
