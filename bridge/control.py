@@ -118,9 +118,9 @@ class Control:
             request, payload = decode(parts, REQUESTS)
             request_id = request.request_id
             reply = self._carry_out(client, request, payload)
-            self._counter.add("answered")
             if reply is _LATER:
                 return []
+            self._counter.add("answered")
             if reply is None:
                 return [encode(Ok(request_id=request_id))] if request_id else []
             return [encode(replace(reply, request_id=request_id))]
@@ -204,6 +204,7 @@ class Control:
             if isinstance(outcome, BridgeError):
                 header = self._refuse(client.identity, request.request_id, outcome.code, str(outcome))
             else:
+                self._counter.add("answered")
                 header = encode(self._opened(client, outcome, request.request_id))
             self.post(client.identity, header)
 
@@ -225,9 +226,11 @@ class Control:
 
     def _close(self, client: Client, request: CloseAvatar) -> None:
         def done() -> None:
-            self.post(client.identity, encode(Ok(request_id=request.request_id)))
+            self._counter.add("answered")
+            if request.request_id:
+                self.post(client.identity, encode(Ok(request_id=request.request_id)))
 
-        self._sessions.close_avatar(client, request.avatar_id, done if request.request_id else lambda: None)
+        self._sessions.close_avatar(client, request.avatar_id, done)
 
     def _welcome(self, client: Client, hello: Hello) -> Welcome:
         if PROTOCOL_VERSION not in hello.versions:

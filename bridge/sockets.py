@@ -31,6 +31,8 @@ ZeroMQ's own heartbeat: with it libzmq 4.3.5 aborts the process when a client di
 HANDSHAKE_MS = 5_000
 """A connection that has not said what it wants by then is ended."""
 POLL_MS = 100
+FAIR_ROUND = 1_024
+"""ZeroMQ takes turns between clients: after so many messages each that waited has been heard."""
 
 _log = logging.getLogger(__name__)
 
@@ -162,7 +164,8 @@ class RequestServer:
             router: a bound ROUTER; from now on only this object touches it.
             answer: called with the client's identity and the message's parts; returns headers to send back.
                 Must not raise.
-            tick: called about every 100 ms; must not raise.
+            tick: called about every 100 ms, later where requests wait: whoever had sent one by the last call
+                has been heard by this one. Must not raise.
         """
         self._socket = router
         self._answer = answer
@@ -197,7 +200,7 @@ class RequestServer:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wake_out, zmq.POLLIN)
-        ticked_s = time.monotonic()
+        ticked_s, heard = time.monotonic(), 0
         try:
             while not self._closed.is_set():
                 ready = dict(poller.poll(POLL_MS))
@@ -209,8 +212,10 @@ class RequestServer:
                     identity, parts = self._receive()
                     for header in self._answer(identity, parts):
                         self._send(identity, header)
-                if time.monotonic() - ticked_s >= POLL_MS / 1_000:
-                    ticked_s = time.monotonic()
+                    heard += 1
+                due = time.monotonic() - ticked_s >= POLL_MS / 1_000
+                if due and (heard >= FAIR_ROUND or not self._socket.poll(0)):
+                    ticked_s, heard = time.monotonic(), 0
                     self._tick()
         finally:
             self._socket.close()

@@ -26,6 +26,10 @@ T = TypeVar("T")
 Parts = tuple[bytes | memoryview, ...]
 
 POLL_MS = 200
+RETRY_MS = 5
+PATIENCE_S = 0.25
+"""Events wait so long for a subscriber whose queue is full, once; after that it loses them until it reads."""
+WAITING_EVENTS = 1_024
 MAX_TOPICS = 4_096
 SUBSCRIPTIONS_AT_ONCE = 64
 """So many are taken before frames have their turn again."""
@@ -63,7 +67,14 @@ class FramePublisher:
         """Offers an avatar's topics."""
         avatar_id = session.avatar_id
         channels: list[_Channel[Any]] = [
-            _Channel(f"event/{avatar_id}", session.events, _event_parts, last=lambda: session.state),
+            _Channel(
+                f"event/{avatar_id}",
+                session.events,
+                _event_parts,
+                last=lambda: session.state,
+                bound=WAITING_EVENTS,
+                patient=True,
+            ),
             _Channel(f"audio/{avatar_id}", session.audio, lambda chunk: _echo_parts(avatar_id, chunk)),
             _Channel(
                 f"blendshapes/{avatar_id}",
@@ -108,14 +119,15 @@ class FramePublisher:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wake_out, zmq.POLLIN)
+        all_sent = True
         try:
             while not self._closed.is_set():
-                ready = dict(poller.poll(POLL_MS))
+                ready = dict(poller.poll(POLL_MS if all_sent else RETRY_MS))
                 if self._wake_out.fileno() in ready:
                     self._wake_out.recv(4_096)
                 if self._socket in ready:
                     self._take_subscriptions()
-                self._send_waiting()
+                all_sent = self._send_waiting()
         finally:
             for channel in self._channels:
                 channel.leave()
@@ -156,17 +168,19 @@ class FramePublisher:
                 else:
                     channel.leave()
 
-    def _send_waiting(self) -> None:
+    def _send_waiting(self) -> bool:
+        """Sends what waits; False where an event still waits for a subscriber whose queue is full."""
         with self._lock:
             channels = tuple(self._channels)
             ending = [channel for channel in channels if channel.ending]
-        for channel in channels:
-            channel.send_waiting(self._socket)
-        if ending:
+        held = [channel for channel in channels if not channel.send_waiting(self._socket)]
+        ended = [channel for channel in ending if channel not in held]
+        if ended:
             with self._lock:
-                self._channels = [channel for channel in self._channels if channel not in ending]
-            for channel in ending:
+                self._channels = [channel for channel in self._channels if channel not in ended]
+            for channel in ended:
                 channel.leave()
+        return not held
 
 
 class _Channel(Generic[T]):
@@ -185,14 +199,21 @@ class _Channel(Generic[T]):
         *,
         last: Callable[[], T | None] = lambda: None,
         newest: bool = False,
+        bound: int = 64,
+        patient: bool = False,
     ) -> None:
         self.topic = topic.encode()
         self.ending = False
         self._relay = relay
         self._newest = newest
+        self._bound = bound
+        self._patient = patient
         self._pack = pack
         self._last = last
         self._subscription: Subscription[T] | None = None
+        # What waits for room in a subscriber's queue, and since when one is full.
+        self._held: Parts | None = None
+        self._full_since_s: float | None = None
 
     def matches(self, topics: set[bytes] | tuple[bytes, ...]) -> bool:
         """Whether one of the subscriptions, which are prefixes, means this topic."""
@@ -201,22 +222,35 @@ class _Channel(Generic[T]):
     def join(self, notify: Callable[[], None]) -> None:
         """Subscribes if it has not yet."""
         if self._subscription is None:
-            self._subscription = self._relay.subscribe(self._newest, notify=notify)
+            self._subscription = self._relay.subscribe(self._newest, self._bound, notify)
 
     def leave(self) -> None:
         """Unsubscribes; the relay then does nothing for this topic."""
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
+            self._held = None
 
-    def send_waiting(self, socket: zmq.Socket[bytes]) -> None:
-        """Sends what waits; what a barge-in withdraws meanwhile is not sent."""
+    def send_waiting(self, socket: zmq.Socket[bytes]) -> bool:
+        """Sends what waits; what a barge-in withdraws meanwhile is not sent.
+
+        Returns:
+            False where a subscriber's queue is full and is worth waiting for: call again soon.
+        """
         subscription = self._subscription
-        while subscription is not None and (item := subscription.get(0)) is not None:
-            parts = self._pack(item)
+        while subscription is not None:
+            parts = self._held
+            if parts is None:
+                item = subscription.get(0)
+                if item is None:
+                    break
+                parts = self._pack(item)
             with self._relay.handing_over:
-                if not subscription.stale:
-                    self._send(socket, parts)
+                done = subscription.stale or self._offer(socket, parts)
+            self._held = None if done else parts
+            if not done:
+                return False
+        return True
 
     def send_last(self, socket: zmq.Socket[bytes]) -> None:
         """Sends what a late subscriber has to know; those who know it get it again."""
@@ -227,6 +261,26 @@ class _Channel(Generic[T]):
         with self._relay.handing_over:
             if isinstance(item, StateChanged) or item is self._relay.last:
                 self._send(socket, parts)
+
+    def _offer(self, socket: zmq.Socket[bytes], parts: Parts) -> bool:
+        """Sends to all; to nobody yet where this channel is patient and a subscriber's queue is full."""
+        if not self._patient:
+            self._send(socket, parts)
+            return True
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
+        try:
+            self._send(socket, parts)
+            self._full_since_s = None
+            return True
+        except zmq.Again:
+            now_s = time.monotonic()
+        finally:
+            socket.setsockopt(zmq.XPUB_NODROP, 0)
+        self._full_since_s = self._full_since_s or now_s
+        if now_s - self._full_since_s < PATIENCE_S:
+            return False
+        self._send(socket, parts)
+        return True
 
     def _send(self, socket: zmq.Socket[bytes], parts: Parts) -> None:
         # XPUB never blocks: where a subscriber's queue is full the message is dropped for it alone.

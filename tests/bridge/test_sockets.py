@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -88,3 +89,27 @@ def test_requests_are_answered_and_parts_beyond_the_limit_dropped(context: Conte
         assert client.recv_multipart() == [seen]
     client.close(linger=0)
     server.close()
+
+
+def test_nobody_is_called_silent_whose_requests_wait(context: Context) -> None:
+    """The tick, which forgets silent clients, comes after those who have waited were heard."""
+    happened: list[str] = []
+
+    def answer(identity: bytes, parts: list[memoryview]) -> list[bytes]:
+        time.sleep(0.02)
+        happened.append("heard")
+        return [b""] if bytes(parts[0]) == b"last" else []
+
+    router = bind(context, zmq.ROUTER, "127.0.0.1", 0, "--control-port")
+    server = RequestServer(router, answer, lambda: happened.append("tick"))
+    client = context.socket(zmq.DEALER)
+    client.connect(f"tcp://127.0.0.1:{bound_port(router)}")
+    for word in [b"x"] * 15 + [b"last"]:
+        client.send(word)
+    assert client.poll(5_000)
+    time.sleep(0.3)
+    client.close(linger=0)
+    server.close()
+    first = happened.index("heard")
+    assert happened[first : first + 16] == ["heard"] * 16
+    assert happened[-1] == "tick"

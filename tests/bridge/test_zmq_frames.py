@@ -14,9 +14,9 @@ import zmq
 
 from bridge.avatar import AvatarSession
 from bridge.meter import Counter
-from bridge.outputs.zmq_frames import FramePublisher
+from bridge.outputs.zmq_frames import PATIENCE_S, FramePublisher
 from bridge.presenter import PresentedFrame
-from bridge.protocol.messages import AvatarClosed, Event, StateChanged
+from bridge.protocol.messages import AvatarClosed, Error, Event, StateChanged
 from bridge.relay import Relay
 from bridge.sockets import bind, bound_port
 from engine.types import AudioChunk, AvatarState
@@ -54,8 +54,9 @@ class Stage:
         self.publisher.add(cast(AvatarSession, made))
         return made
 
-    def client(self, kind: int) -> zmq.Socket[bytes]:
+    def client(self, kind: int, rcvhwm: int = 1_000) -> zmq.Socket[bytes]:
         socket = self.context.socket(kind)
+        socket.rcvhwm = rcvhwm
         socket.connect(f"tcp://127.0.0.1:{self.port}")
         self.clients.append(socket)
         return socket
@@ -132,6 +133,35 @@ def test_an_avatar_that_goes_says_its_last_word(stage: Stage) -> None:
     told = received(listening)
     assert told is not None and told[1]["type"] == "avatar_closed"
     await_true(lambda: stage.avatar.events.subscribers == 0)
+
+
+def test_no_event_of_a_burst_is_lost(stage: Stage) -> None:
+    """More at once than may wait for a subscriber: every utterance of an avatar that ends, say."""
+    listening = stage.subscriber("event/a1")
+    assert received(listening) is not None
+    for number in range(500):
+        stage.avatar.events.publish(AvatarClosed(avatar_id=str(number), reason="closed"))
+    told = [received(listening) for _ in range(500)]
+    assert [header["avatar_id"] for _, header in filter(None, told)] == list(map(str, range(500)))
+
+
+def test_events_do_not_wait_for_a_stalled_subscriber_for_long(stage: Stage) -> None:
+    stalled = stage.client(zmq.SUB, rcvhwm=1)
+    stalled.subscribe("event/")
+    listening = stage.subscriber("event/a1")
+    assert received(listening) is not None and stalled.poll(2_000)
+    while received(listening, 200):  # the state once more, for the other
+        continue
+    begun_s = time.monotonic()
+    waits_s = []
+    for number in range(1_500):  # 90 MB: more than the system's buffers and both queues hold
+        start_s = time.monotonic()
+        stage.avatar.events.publish(Error(code=str(number), text="x" * 60_000))
+        told = received(listening)
+        assert told is not None and told[1]["code"] == str(number)
+        waits_s.append(time.monotonic() - start_s)
+    assert max(waits_s) >= PATIENCE_S, "the subscriber was not stalled"
+    assert time.monotonic() - begun_s < 50 * PATIENCE_S  # once, not for each
 
 
 def test_what_comes_upstream_is_counted_and_ignored(stage: Stage) -> None:
