@@ -52,10 +52,10 @@ class Denoiser:
         Args:
             plan: the clip.
             audio_emb: float32 [F, 10, 128].
-            motion_frames: float32 [1, M, 16, 4, 4].
+            motion_frames: float32 [1, M, C, h, w].
 
         Returns:
-            float32 [F, 16, 4, 4].
+            float32 [F, C, h, w].
         """
         cond = {
             **self._banks,
@@ -64,10 +64,13 @@ class Denoiser:
             "motion_frames": motion_frames,
         }
 
+        made: dict[str, Float] = {}
+
         def denoiser(x: Float, timestep: float) -> Float:
             feeds = {**cond, "x": x, "timestep": np.array([timestep], np.float32)}
-            return self._session.run(feeds)["x0"]
+            made.update(self._session.run(feeds))
+            return made["x0"]
 
-        x0 = sample_consistency(denoiser, lambda step: self._noise(plan, step), self._timesteps)
-        latents: Float = x0[0]
+        sample_consistency(denoiser, lambda step: self._noise(plan, step), self._timesteps)
+        latents: Float = made["latents"][0]
         return latents

@@ -158,6 +158,8 @@ class AvatarPipeline:
         self.fps, self.size_px, self.portrait = fps, size_px, portrait
         self.reader = FrameReader(graphs["reader"], portrait, size_px)
         self._frame_samples, self._model_fps = manifest.frame_samples, manifest.fps
+        self._control_mean = np.array(manifest.control_mean, np.float32)
+        self._control_std = np.array(manifest.control_std, np.float32)
         self._audio_encoder = graphs["audio_encoder"]
         self._denoiser = Denoiser(
             graphs["denoiser"], portrait.banks, manifest.sampling_timesteps[steps], seed
@@ -361,7 +363,8 @@ class AvatarPipeline:
         rgba = self._decoder.decode(latent[None])[0]
         stage_ms = {**clip.stage_ms, "decode": (time.perf_counter() - start_s) * 1000.0}
         state = AvatarState(int(clip.plan.states[index]))
-        return VideoFrame(rgba, pts_samples, utterance_id, clip.plan.epoch, state, stage_ms)
+        controls = self._control_mean + self._control_std * latent.ravel()
+        return VideoFrame(rgba, pts_samples, utterance_id, clip.plan.epoch, state, stage_ms, controls)
 
     def _admit_clip(self, clip: _Clip) -> _Clip | None:
         """Drops the frames that barge-ins since have cleared; what is left gets the new epoch."""
