@@ -27,6 +27,7 @@ from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import TOY
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import FaceLocator, Reader
+from engine.train.models.latent_space import LATENT_SHAPE
 from engine.types import CONTROL_NAMES
 
 NAMES = ("audio_encoder", "reference", "denoiser", "decoder", "face_locator", "expression", "reader")
@@ -44,8 +45,8 @@ def lively() -> Autoencoder:
     network = Autoencoder(TOY)
     decoder = network.decoder
     with torch.no_grad():
-        for conv in (decoder.flow.coarse, decoder.flow.fine):
-            nn.init.normal_(conv.weight, std=0.02)
+        for mixer in (decoder.flow, decoder.patch_flow):
+            mixer.mix.get_parameter("4.weight").mul_(4.0)
         for head in (decoder.mouth, decoder.eyes):
             head.out.get_parameter("0.weight").mul_(8.0)
     return network
@@ -173,7 +174,7 @@ def test_other_graphs_take_every_clip_length(exported: Exported, name: str, fram
 @pytest.mark.parametrize("frames", [1, 3])
 def test_decoder_takes_every_size(exported: Exported, size_px: int, frames: int) -> None:
     spec = exported.specs["decoder"]
-    latents = torch.randn(frames, *TOY.latent)
+    latents = torch.randn(frames, *LATENT_SHAPE)
     spec = changed(spec, latents=latents, ref_picture=smooth(1, 4, size_px, size_px))
     for folder, most, mean in ((exported.fp32, 1.0, 0.001), (exported.int8, 64.0, 0.5)):
         found = differences(spec, folder / "decoder.onnx")
