@@ -9,23 +9,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from bridge.errors import AudioInputError, AvatarFailedError
+from bridge.errors import AudioInputError, AvatarFailedError, ExpressionError, UnsupportedError
 from bridge.lead import GRACE_MS
-from bridge.presenter import Presenter
-from bridge.protocol.messages import Error, Event, Statistics
+from bridge.listening import Detector, OtherParty
+from bridge.presenter import PresentedFrame, Presenter
+from bridge.protocol.messages import Error, Event, ExpressionChanged, StateChanged, Statistics
 from bridge.relay import Relay
 from bridge.speech import SpeechQueue
+from bridge.vad import Vad
 from engine.audio import MAX_RATE_HZ, MIN_RATE_HZ, StreamingResampler, checked_samples
-from engine.config import EngineConfig
-from engine.errors import AudioFormatError
-from engine.pipeline import Engine
+from engine.errors import AudioFormatError, ConfigError
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState, VideoFrame
 
 Float = npt.NDArray[np.float32]
@@ -36,6 +35,7 @@ FEED_TICK_S = 0.01
 FEED_SAMPLES = 320
 GAP_MS = 300
 """A pause of the client within an utterance counts as speech for so long, as silence after."""
+GRACE_SAMPLES = int(GRACE_MS * SAMPLE_RATE_HZ / 1_000)
 LIVE_LIMIT_MS = 250.0
 """Live audio beyond so much is skipped."""
 
@@ -61,25 +61,12 @@ class Pipeline(Protocol):
         """Ends the pipeline's threads and its frames."""
 
 
-def open_session(config: EngineConfig, *, lead_ms: float, queue_limit_s: float) -> AvatarSession:
-    """Loads the pack and starts its default avatar, or the one that is configured.
+@runtime_checkable
+class ExpressivePipeline(Protocol):
+    """A pipeline that can change its expression while it runs."""
 
-    Raises:
-        EngineError: the pack, the picture or a value is wrong.
-    """
-    engine = Engine(config.pack, threads=config.threads, provider=config.provider)
-    pipeline = engine.avatar(
-        config.avatar or None, size_px=config.size_px, fps=config.fps, steps=config.steps, seed=config.seed
-    )
-    return AvatarSession(
-        pipeline,
-        fps=config.fps,
-        size_px=config.size_px,
-        name=Path(config.avatar or engine.manifest.default_avatar).stem,
-        provider=engine.provider,
-        lead_ms=lead_ms,
-        queue_limit_s=queue_limit_s,
-    )
+    def set_expression(self, controls: Mapping[str, float]) -> None:
+        """Sets controls by name, those not named to 0, from the next clip on."""
 
 
 class AvatarSession:
@@ -91,7 +78,10 @@ class AvatarSession:
         provider: what the engine computes on.
         fps: frames per second.
         size_px: width and height of its frames.
+        pixel_format: what ZeroMQ clients get; one of `PIXEL_FORMATS` of the protocol.
+        alpha: "straight" or "premultiplied", likewise.
         lookahead_ms: audio the model needs beyond a frame's time.
+        daemon_counts: tells the whole daemon's counts, which stand in the statistics.
         frames: pictures at their time; newest wins suits viewers.
         audio: what is heard with each frame, 16 kHz, contiguous; a bounded queue suits players.
         events: what happens; a bounded queue.
@@ -106,9 +96,12 @@ class AvatarSession:
         avatar_id: str = "default",
         name: str = "",
         provider: str = "",
+        pixel_format: str = "RGBA",
+        alpha: str = "straight",
         lookahead_ms: float = LOOKAHEAD_MS,
         lead_ms: float = 200.0,
         queue_limit_s: float = 300.0,
+        make_detector: Callable[[], Detector] = Vad,
     ) -> None:
         """Starts the avatar; it idles from the first frame on.
 
@@ -119,20 +112,29 @@ class AvatarSession:
             avatar_id: see the attribute.
             name: see the attribute.
             provider: see the attribute.
+            pixel_format: see the attribute.
+            alpha: see the attribute.
             lookahead_ms: see the attribute.
             lead_ms: first value of the lead, see `bridge.lead`.
             queue_limit_s: most speech that may wait, seconds.
+            make_detector: tells when the other party speaks.
         """
         self.avatar_id, self.name, self.provider = avatar_id, name, provider
         self.fps, self.size_px, self.lookahead_ms = fps, size_px, lookahead_ms
+        self.pixel_format, self.alpha = pixel_format, alpha
+        self.daemon_counts: Callable[[], dict[str, int]] = dict
         self._pipeline = pipeline
         self._presenter = Presenter(avatar_id, fps, lookahead_ms, lead_ms)
-        self.frames: Relay[VideoFrame] = self._presenter.frames
+        self.frames: Relay[PresentedFrame] = self._presenter.frames
         self.audio: Relay[AudioChunk] = self._presenter.audio
         self.events: Relay[Event] = self._presenter.events
         # Guards the queue and the order of what the pipeline is given.
         self._feeding = threading.Lock()
         self._speech = SpeechQueue(StreamingResampler, queue_limit_s, LIVE_LIMIT_MS)
+        self._other = OtherParty(SpeechQueue(StreamingResampler, queue_limit_s, LIVE_LIMIT_MS), make_detector)
+        self._held_state: AvatarState | None = None
+        self._listening = self._listens_next = False
+        self._switch_samples = 0
         self._failure = ""
         self._closed = threading.Event()
         self._threads = [
@@ -148,6 +150,21 @@ class AvatarSession:
     def lead_ms(self) -> float:
         """Time from a sample's arrival to the frame that shows it, as it is now."""
         return self._presenter.lead_ms
+
+    @property
+    def state(self) -> StateChanged:
+        """The state shown now."""
+        return self._presenter.state
+
+    @property
+    def watched(self) -> bool:
+        """Somebody takes its pictures."""
+        return self.frames.subscribers > 0
+
+    @property
+    def can_set_expression(self) -> bool:
+        """Whether `set_expression` is possible."""
+        return isinstance(self._pipeline, ExpressivePipeline)
 
     def push_audio(self, samples: Float, sample_rate_hz: int, utterance_id: str, live: bool = False) -> None:
         """Queues speech; it may come faster than real time.
@@ -174,13 +191,63 @@ class AvatarSession:
         with self._feeding:
             self._speech.end(utterance_id)
 
-    def set_state(self, state: AvatarState | None) -> None:
-        """Sets the state from the next short clip on; None is automatic: speaking while there is speech."""
+    def push_other(self, samples: Float, sample_rate_hz: int, utterance_id: str, live: bool = False) -> None:
+        """Queues what the other party says; the avatar hears it in real time while it does not speak itself.
+
+        Arguments and errors as for `push_audio`; the ids are the other party's own.
+        """
         self._refuse_failed()
-        self._pipeline.set_state(state)
+        mono = _checked_mono(samples, sample_rate_hz, utterance_id)
+        with self._feeding:
+            self._other.queue.push(utterance_id, mono, sample_rate_hz, live)
+
+    def end_other(self, utterance_id: str) -> None:
+        """Marks the other party's utterance complete. Unknown ids are passed over."""
+        with self._feeding:
+            self._other.queue.end(utterance_id)
+
+    def set_state(self, state: AvatarState | None) -> None:
+        """Sets the state from the next short clip on.
+
+        Args:
+            state: None is automatic: speaking while there is speech, listening while the other party speaks.
+        """
+        self._refuse_failed()
+        with self._feeding:
+            self._held_state = state
+            self._tell_state()
+
+    def set_expression(self, controls: Mapping[str, float], preset: str = "") -> None:
+        """Sets the expression until the next one.
+
+        Args:
+            controls: by name, see `engine.types.CONTROL_NAMES`; those not named are 0.
+            preset: the preset's name, for the event.
+
+        Raises:
+            UnsupportedError: this engine has no expressions.
+            ExpressionError: the engine knows no such control or value.
+            AvatarFailedError: the engine has stopped.
+        """
+        self._refuse_failed()
+        if not isinstance(self._pipeline, ExpressivePipeline):
+            raise UnsupportedError(f"the engine of avatar {self.avatar_id!r} cannot change its expression")
+        try:
+            self._pipeline.set_expression(controls)
+        except ConfigError as error:
+            raise ExpressionError(str(error)) from None
+        self.events.publish(
+            ExpressionChanged(avatar_id=self.avatar_id, preset=preset, controls=dict(controls))
+        )
+
+    def set_waiting_limit(self, limit_s: float) -> None:
+        """Sets how much speech may wait, seconds; what waits already stays."""
+        with self._feeding:
+            self._speech.set_limit(limit_s)
+            self._other.queue.set_limit(limit_s)
 
     def cancel(self) -> None:
-        """Barge-in: drops all speech at once. No frame of the old epoch is published after this returns.
+        """Barge-in: drops all speech at once. No frame or sound of the old epoch leaves after this returns.
 
         The picture rests until the first frame computed anew is due, at most 120 ms.
         """
@@ -193,10 +260,13 @@ class AvatarSession:
     def statistics(self) -> Statistics:
         """The figures of this moment; also published once a second."""
         with self._feeding:
-            waiting_ms = self._speech.waiting_samples * 1_000.0 / SAMPLE_RATE_HZ
-            utterances = self._speech.waiting_utterances
-            skipped_ms = self._speech.skipped_samples * 1_000.0 / SAMPLE_RATE_HZ
-        return self._presenter.statistics(waiting_ms, utterances, skipped_ms)
+            queues = {
+                "speech_ms": self._speech.waiting_samples * 1_000.0 / SAMPLE_RATE_HZ,
+                "utterances": float(self._speech.waiting_utterances),
+                "other_ms": self._other.queue.waiting_samples * 1_000.0 / SAMPLE_RATE_HZ,
+            }
+            skipped = self._speech.skipped_samples + self._other.queue.skipped_samples
+        return self._presenter.statistics(queues, skipped * 1_000.0 / SAMPLE_RATE_HZ, self.daemon_counts())
 
     def close(self) -> None:
         """Ends threads, pipeline and relays; calling it again does nothing."""
@@ -243,16 +313,20 @@ class AvatarSession:
             count = min(missing, FEED_SAMPLES)
             taken = self._speech.take(count)
             if taken is None:
-                self._push(np.zeros(count, np.float32), "")
+                if not self._listen(count, patient=missing < GRACE_SAMPLES):
+                    break
                 continue
             utterance, samples = taken
             if len(samples):
                 if not utterance.started:
                     utterance.started = True
+                    self._set_listening(False)
                     self._presenter.utterance_started(utterance.utterance_id, utterance.turn_ns)
-                self._push(samples, utterance.utterance_id)
+                arrived_ns = utterance.arrived_ns if utterance.live else time.monotonic_ns()
+                self._push(samples, utterance.utterance_id, arrived_ns)
+                self._other.take(len(samples))  # it talks over the other party, who is not heard meanwhile
             elif not utterance.ended:
-                if missing < GRACE_MS * SAMPLE_RATE_HZ / 1_000:
+                if missing < GRACE_SAMPLES:
                     break
                 gap_ms = (time.monotonic_ns() - utterance.touched_ns) / 1e6
                 in_speech = utterance.started and gap_ms < GAP_MS
@@ -261,8 +335,40 @@ class AvatarSession:
             if ended is not None:
                 self._presenter.utterance_ended(ended.utterance_id)
 
-    def _push(self, samples: Float, utterance_id: str) -> None:
-        self._pipeline.push_audio(self._presenter.fed(samples, utterance_id))
+    def _listen(self, count: int, patient: bool) -> bool:
+        """Feeds what the other party says, or silence; False to wait for more of it. Holds `_feeding`."""
+        heard, samples = self._other.take(count)
+        self._set_listening(self._other.speaking)
+        if heard is not None and len(samples):
+            arrived_ns = heard.arrived_ns if heard.live else time.monotonic_ns()
+            self._push(samples, "", arrived_ns, audible=False)
+        elif heard is not None and not heard.ended and patient:
+            return False
+        else:
+            self._push(np.zeros(count, np.float32), "")
+        return True
+
+    def _set_listening(self, listening: bool) -> None:
+        """Listening begins or ends with the audio fed next."""
+        if listening != self._listens_next:
+            self._listens_next = listening
+            # The engine plans a frame when its look-ahead is there: frames before this keep their state.
+            self._switch_samples = self._presenter.fed_samples + int(
+                self.lookahead_ms * SAMPLE_RATE_HZ / 1_000
+            )
+
+    def _tell_state(self) -> None:
+        automatic = AvatarState.LISTENING if self._listening else None
+        self._pipeline.set_state(automatic if self._held_state is None else self._held_state)
+
+    def _push(self, samples: Float, utterance_id: str, arrived_ns: int = 0, audible: bool = True) -> None:
+        if (
+            self._listening != self._listens_next
+            and self._presenter.fed_samples + len(samples) >= self._switch_samples
+        ):
+            self._listening = self._listens_next
+            self._tell_state()
+        self._pipeline.push_audio(self._presenter.fed(samples, utterance_id, arrived_ns, audible))
 
     def _collect(self) -> None:
         try:

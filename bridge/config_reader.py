@@ -205,7 +205,9 @@ def _with(settings: Settings, given: _Given) -> Settings:
 
 
 def _checked(group: Any, given: _Given, kind: Any) -> Any:
-    where, value = f"{given.source}: {given.section}.{given.key} = {given.value!r}", given.value
+    metadata = next(field.metadata for field in dataclasses.fields(group) if field.name == given.key)
+    value, shown = given.value, "***" if metadata.get("secret") else repr(given.value)
+    where = f"{given.source}: {given.section}.{given.key} = {shown}"
     if kind is float and type(value) is int:
         value = float(value)
     if typing.get_origin(kind) is tuple:
@@ -215,8 +217,7 @@ def _checked(group: Any, given: _Given, kind: Any) -> Any:
         is_right = type(value) is kind
     if not is_right:
         raise SettingError(f"{where}: expected {_described(kind)}")
-    bounds = next(field.metadata for field in dataclasses.fields(group) if field.name == given.key)
-    low, high, choices = bounds.get("low"), bounds.get("high"), bounds.get("choices")
+    low, high, choices = metadata.get("low"), metadata.get("high"), metadata.get("choices")
     if low is not None and not low <= value <= high:
         raise SettingError(f"{where}: expected {_described(kind)} {low}..{high}")
     if choices and value not in choices:

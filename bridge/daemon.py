@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import zmq
 
-from bridge.avatar import AvatarSession, open_session
-from bridge.config import Settings
-from bridge.control import Control
+from bridge.config import SessionSettings, Settings, SpeechSettings
+from bridge.control import Control, daemon_version
 from bridge.inputs.audio_file import FileSpeaker
-from bridge.inputs.microphone import Microphone
+from bridge.meter import Counter
+from bridge.metrics import MetricsServer
 from bridge.outputs.web import WebServer
 from bridge.outputs.zmq_frames import FramePublisher
-from bridge.sockets import RequestServer, bind, bound_port, endpoint, require_free_port
+from bridge.packs import Packs
+from bridge.reload import Reloader
+from bridge.sessions import Sessions
+from bridge.sockets import RequestServer, bind, bound_port, endpoint, is_loopback, require_free_port
+from bridge.sound import Sound
 from bridge.web.panel import Panel
 
 GREETING = Path(__file__).parent / "assets" / "greeting.wav"
@@ -26,10 +29,13 @@ class Daemon:
 
     Attributes:
         session: the default avatar.
+        sessions: all avatars.
         control_endpoint: where the ROUTER socket is.
         frames_endpoint: where the XPUB socket is.
         page_url: where the page is, "" without one.
         microphone: name of the microphone heard, "" if none.
+        sound: the sound devices.
+        metrics: the figures for Prometheus.
     """
 
     def __init__(
@@ -37,14 +43,12 @@ class Daemon:
         settings: Settings,
         *,
         say: Path | None = None,
-        open_avatar: Callable[..., AvatarSession] = open_session,
     ) -> None:
         """Starts everything; ports first, so that a busy one is told before the model is loaded.
 
         Args:
             settings: see `bridge.config`.
             say: an audio file to speak after the greeting.
-            open_avatar: makes the avatar (`bridge.avatar.open_session`).
 
         Raises:
             BridgeError: a port, device, file or value is wrong; everything started so far is ended.
@@ -54,10 +58,10 @@ class Daemon:
         self.microphone = ""
         self._stack = ExitStack()
         with self._stack:
-            self._start(settings, say, open_avatar)
+            self._start(settings, say)
             self._stack = self._stack.pop_all()
 
-    def _start(self, settings: Settings, say: Path | None, open_avatar: Callable[..., AvatarSession]) -> None:
+    def _start(self, settings: Settings, say: Path | None) -> None:
         host, page = settings.sockets.host, settings.page
         if page.enabled:
             require_free_port(host, page.port, "--page-port")
@@ -71,34 +75,61 @@ class Daemon:
         self.frames_endpoint = endpoint(host, bound_port(frames_socket))
 
         speech = settings.speech
-        self.session = open_avatar(
-            settings.engine, lead_ms=speech.lead_ms, queue_limit_s=speech.waiting_limit_s
-        )
+        self._packs = Packs(settings.engine, lead_ms=speech.lead_ms, queue_limit_s=speech.waiting_limit_s)
+        self.session = self._packs.open()
         self._stack.callback(self.session.close)
 
-        publisher = FramePublisher(frames_socket)
+        counter = Counter()
+        publisher = FramePublisher(frames_socket, counter)
         self._stack.callback(publisher.close)
-        publisher.add(self.session.avatar_id, self.session.frames, self.session.audio, self.session.events)
-        control = Control(self.frames_endpoint, speech.waiting_limit_s)
-        control.add(self.session)
-        self._stack.callback(RequestServer(control_socket, control.answer).close)
+        self.sessions = Sessions(publisher, settings.sessions, counter)
+        self._stack.callback(self.sessions.close)
+        self.sessions.add(self.session)
+        self._control = Control(
+            self.sessions,
+            self._packs,
+            frames_endpoint=self.frames_endpoint,
+            speech_limit_s=speech.waiting_limit_s,
+            local=is_loopback(host),
+            counter=counter,
+        )
+        requests = RequestServer(control_socket, self._control.answer, self.sessions.expire)
+        self._control.post = requests.post
+        self._stack.callback(requests.close)
+        panel = Panel()
         if page.enabled:
             endpoints = {"control": self.control_endpoint, "frames": self.frames_endpoint}
-            server = WebServer(lambda: [self.session], Panel(), host, page.port, endpoints)
+            server = WebServer(self.sessions.all, panel, host, page.port, endpoints)
             server.start()
             self._stack.callback(server.close)
             self.page_url = server.url
+        self.metrics = MetricsServer(self.sessions.all, self.sessions.counts, daemon_version())
+        self._stack.callback(self.metrics.close)
+        self.metrics.apply(settings.metrics)
 
         if speech.greeting:
             self._speak(GREETING, "greeting")
         if say is not None:
             self._speak(say, "say")
-        if settings.microphone.enabled:
-            microphone = Microphone(
-                settings.microphone.device, self.session.push_audio, self.session.end_utterance
-            )
-            self._stack.callback(microphone.close)
-            self.microphone = microphone.name
+        self.sound = Sound(settings.microphone, settings.delayed_audio, self.session)
+        self._stack.callback(self.sound.close)
+        self.sound.offer(panel)
+        if self.sound.microphone is not None:
+            self.microphone = self.sound.microphone.name
+
+    def register_reloads(self, reloader: Reloader) -> None:
+        """Lets settings take effect that can without a restart."""
+        reloader.register("metrics", self.metrics.apply)
+        reloader.register("sessions", self._apply_sessions)
+        reloader.register("speech", self._apply_speech)
+
+    def _apply_sessions(self, settings: SessionSettings) -> None:
+        self.sessions.settings = settings
+
+    def _apply_speech(self, speech: SpeechSettings) -> None:
+        self._packs.queue_limit_s = self._control.speech_limit_s = speech.waiting_limit_s
+        for session in self.sessions.all():
+            session.set_waiting_limit(speech.waiting_limit_s)
 
     def close(self) -> None:
         """Ends everything in reverse order, within 2 s; calling it again does nothing."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ from bridge.clock import PresentationClock
 from bridge.echo import FedAudio
 from bridge.lead import GRACE_MS, LeadControl
 from bridge.meter import FrameMeter
-from bridge.protocol.messages import Event, Statistics
+from bridge.protocol.messages import Event, StateChanged, Statistics
 from bridge.relay import Relay
 from bridge.state import SpeechTracker
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, VideoFrame
@@ -22,6 +24,18 @@ MAX_UNSHOWN_MS = 300
 """Feeding stops so far (and the lead) after the frame shown last, in case the engine hangs."""
 CANCEL_HOLD_MS = 120
 """Longest time the picture rests between a barge-in and the first frame after it."""
+
+
+@dataclass(frozen=True)
+class PresentedFrame(VideoFrame):
+    """A frame at its time.
+
+    Attributes:
+        arrived_ns: monotonic time when the sample heard at `pts_samples` arrived, or its turn came where it
+            had to wait; 0 in silence.
+    """
+
+    arrived_ns: int = 0
 
 
 class Presenter:
@@ -42,7 +56,7 @@ class Presenter:
             lookahead_ms: audio the model needs beyond a frame's time.
             lead_ms: first value of the lead, see `bridge.lead`.
         """
-        self.frames: Relay[VideoFrame] = Relay()
+        self.frames: Relay[PresentedFrame] = Relay()
         self.audio: Relay[AudioChunk] = Relay()
         self.events: Relay[Event] = Relay()
         self._avatar_id = avatar_id
@@ -77,10 +91,33 @@ class Presenter:
             present = min(self._clock.now_samples(), farthest)
             return present + int(self._lead.lead_ms * SAMPLE_RATE_HZ / 1_000) - self._fed.end_samples
 
-    def fed(self, samples: npt.NDArray[np.float32], utterance_id: str) -> AudioChunk:
-        """Gives audio its place on the clock; the returned chunk goes to the engine."""
+    @property
+    def state(self) -> StateChanged:
+        """What a late listener has to know: the state shown, since when it is not told."""
         with self._changed:
-            return self._fed.append(samples, utterance_id, time.monotonic_ns())
+            return StateChanged(
+                avatar_id=self._avatar_id,
+                state=self._tracker.state.name.lower(),
+                pts_samples=self._shown_samples,
+            )
+
+    def fed(
+        self,
+        samples: npt.NDArray[np.float32],
+        utterance_id: str,
+        arrived_ns: int = 0,
+        audible: bool = True,
+    ) -> AudioChunk:
+        """Gives audio its place on the clock; the returned chunk goes to the engine.
+
+        Args:
+            samples: float32 [T], 16 kHz.
+            utterance_id: "" for silence and for the other party.
+            arrived_ns: see `bridge.echo.FedAudio.append`.
+            audible: likewise.
+        """
+        with self._changed:
+            return self._fed.append(samples, utterance_id, time.monotonic_ns(), arrived_ns, audible)
 
     def utterance_started(self, utterance_id: str, turn_ns: int) -> None:
         """The next fed audio is this utterance's first."""
@@ -93,7 +130,7 @@ class Presenter:
             self._tracker.ended(utterance_id, self._fed.end_samples)
 
     def cancel(self, waiting_ids: list[str]) -> int:
-        """Barge-in: from now on no frame made so far is published.
+        """Barge-in: no frame made so far is published or given away by an output after this returns.
 
         The picture rests until the engine can have computed the next frame.
 
@@ -109,6 +146,8 @@ class Presenter:
             self._resume_samples = min(resume, self._fed.end_samples)
             self._epoch += 1
             self._ready.clear()
+            self.frames.withdraw()
+            self.audio.withdraw()
             self._fed.rewind(self._resume_samples)
             for event in self._tracker.cancelled(waiting_ids, self._resume_samples):
                 self.events.publish(event)
@@ -153,8 +192,14 @@ class Presenter:
                     self._clock.hold(frame.pts_samples)
                 self._publish(frame)
 
-    def statistics(self, waiting_ms: float, utterances: int, skipped_ms: float) -> Statistics:
-        """The figures of this moment, with those of the speech that waits."""
+    def statistics(self, queues: dict[str, float], skipped_ms: float, daemon: dict[str, int]) -> Statistics:
+        """The figures of this moment.
+
+        Args:
+            queues: what waits before the engine, by name.
+            skipped_ms: live audio that was skipped.
+            daemon: counts of the whole daemon.
+        """
         with self._changed:
             fps, stages_ms = self._meter.rates()
             return Statistics(
@@ -165,12 +210,15 @@ class Presenter:
                 compute_ms=self._lead.compute_ms,
                 stages_ms=stages_ms,
                 first_frame_ms=self._tracker.first_frame_ms,
+                latency_ms=self._meter.latency_ms(),
                 stalls=self._meter.stalls,
                 stalled_ms=self._meter.stalled_ms,
                 skipped_audio_ms=skipped_ms,
                 queues={
-                    "speech_ms": waiting_ms,
-                    "utterances": float(utterances),
+                    **queues,
+                    "fed_ms": max(0, self._fed.end_samples - self._clock.now_samples())
+                    * 1_000.0
+                    / SAMPLE_RATE_HZ,
                     "frames": float(len(self._ready)),
                 },
                 drops={
@@ -179,6 +227,7 @@ class Presenter:
                     "events": self.events.dropped,
                     "old_epoch": self._meter.old_epoch,
                 },
+                daemon=daemon,
             )
 
     def close(self) -> None:
@@ -193,8 +242,14 @@ class Presenter:
         """Holds the lock meanwhile: `cancel` then knows that nothing old follows it."""
         now_ns = time.monotonic_ns()
         self._shown_samples = frame.pts_samples
-        self._meter.published(now_ns, frame.stage_ms)
-        self.frames.publish(frame)
+        arrived_ns = self._fed.arrived_ns(frame.pts_samples)
+        self._meter.published(now_ns, frame.stage_ms, (now_ns - arrived_ns) / 1e6 if arrived_ns else -1.0)
+        self.frames.publish(_presented(frame, arrived_ns))
         self.audio.publish(self._fed.hear(frame.pts_samples, self._frame_samples))
         for event in self._tracker.shown(frame, now_ns):
             self.events.publish(event)
+
+
+def _presented(frame: VideoFrame, arrived_ns: int) -> PresentedFrame:
+    fields = {field.name: getattr(frame, field.name) for field in dataclasses.fields(VideoFrame)}
+    return PresentedFrame(**fields, arrived_ns=arrived_ns)

@@ -26,12 +26,18 @@ class Subscription(Generic[T]):
         self._bound = bound
         self._notify = notify
         self._closed = False
+        self._stale = False
         self._ready = threading.Condition()
 
     @property
     def closed(self) -> bool:
         """True once either side has closed it; items that already wait can still be fetched."""
         return self._closed
+
+    @property
+    def stale(self) -> bool:
+        """True when the item fetched last was withdrawn; ask while holding the relay's `handing_over`."""
+        return self._stale
 
     @property
     def waiting(self) -> int:
@@ -49,6 +55,7 @@ class Subscription(Generic[T]):
         """
         with self._ready:
             self._ready.wait_for(lambda: bool(self._items) or self._closed, timeout_s)
+            self._stale = False
             return self._items.popleft() if self._items else None
 
     def close(self) -> None:
@@ -68,6 +75,11 @@ class Subscription(Generic[T]):
         if self._notify is not None:
             self._notify()
 
+    def _withdraw(self) -> None:
+        with self._ready:
+            self._items.clear()
+            self._stale = True
+
     def _end(self) -> None:
         with self._ready:
             self._closed = True
@@ -78,11 +90,13 @@ class Relay(Generic[T]):
     """Hands every published item to all subscriptions; safe to use from any thread.
 
     Attributes:
-        last: the newest item published, None before the first.
+        last: the newest item published, None before the first and after `withdraw`.
+        handing_over: held by a consumer while it gives an item out of the process, see `withdraw`.
     """
 
     def __init__(self) -> None:
         self.last: T | None = None
+        self.handing_over = threading.Lock()
         self._subscriptions: tuple[Subscription[T], ...] = ()
         self._closed = False
         self._lock = threading.Lock()
@@ -127,6 +141,17 @@ class Relay(Generic[T]):
             else:
                 self._subscriptions = (*self._subscriptions, subscription)
         return subscription
+
+    def withdraw(self) -> None:
+        """Takes back everything published so far that no consumer has given away yet.
+
+        A consumer that holds `handing_over` and finds its subscription not `stale` may give away the item it
+        fetched; this waits for it. After the return nothing of what was published before can leave.
+        """
+        with self.handing_over:
+            self.last = None
+            for subscription in self._subscriptions:
+                subscription._withdraw()
 
     def close(self) -> None:
         """Ends all subscriptions; their waiting `get` calls return None."""

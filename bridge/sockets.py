@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
+import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import zmq
@@ -27,17 +29,21 @@ POLL_MS = 100
 _log = logging.getLogger(__name__)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def require_loopback(host: str, key: str) -> None:
     """Refuses a host that others could reach: without keys anybody could drive the avatar.
 
     Raises:
         PortError: `host` is not a loopback address.
     """
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+    if not is_loopback(host):
         raise PortError(
             f"{key} is {host!r}, but the daemon has no keys against strangers and listens on loopback only; "
             "use 127.0.0.1"
@@ -127,7 +133,10 @@ class RequestServer:
     """Serves a ROUTER socket on a thread of its own: one request in, its answers out."""
 
     def __init__(
-        self, router: zmq.Socket[bytes], answer: Callable[[bytes, list[memoryview]], list[bytes]]
+        self,
+        router: zmq.Socket[bytes],
+        answer: Callable[[bytes, list[memoryview]], list[bytes]],
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts serving.
 
@@ -135,27 +144,60 @@ class RequestServer:
             router: a bound ROUTER; from now on only this object touches it.
             answer: called with the client's identity and the message's parts; returns headers to send back.
                 Must not raise.
+            tick: called about every 100 ms; must not raise.
         """
         self._socket = router
         self._answer = answer
+        self._tick = tick
         self._closed = threading.Event()
+        # Answers that come later than their request wake the poll loop through a pair of connected sockets.
+        self._later: queue.SimpleQueue[tuple[bytes, bytes]] = queue.SimpleQueue()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
         self._thread = threading.Thread(target=self._serve, name="requests", daemon=True)
         self._thread.start()
+
+    def post(self, identity: bytes, header: bytes) -> None:
+        """Sends an answer that took its time; from any thread."""
+        self._later.put((identity, header))
+        self._wake()
 
     def close(self) -> None:
         """Ends the thread and closes the socket."""
         self._closed.set()
+        self._wake()
         self._thread.join(timeout=2.0)
 
+    def _wake(self) -> None:
+        try:
+            self._wake_in.send(b"\0")
+        except OSError:  # full: it is awake already; closed: nobody is left to wake
+            return
+
     def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._wake_out, zmq.POLLIN)
+        ticked_s = time.monotonic()
         try:
             while not self._closed.is_set():
-                if self._socket.poll(POLL_MS):
+                ready = dict(poller.poll(POLL_MS))
+                if self._wake_out.fileno() in ready:
+                    self._wake_out.recv(4_096)
+                while not self._later.empty():
+                    self._send(*self._later.get())
+                if self._socket in ready:
                     identity, parts = self._receive()
                     for header in self._answer(identity, parts):
                         self._send(identity, header)
+                if time.monotonic() - ticked_s >= POLL_MS / 1_000:
+                    ticked_s = time.monotonic()
+                    self._tick()
         finally:
             self._socket.close()
+            self._wake_in.close()
+            self._wake_out.close()
 
     def _receive(self) -> tuple[bytes, list[memoryview]]:
         """Takes one message; parts beyond the limit are read and forgotten one by one."""

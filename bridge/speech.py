@@ -48,6 +48,7 @@ class Utterance:
         live: recorded now.
         ended: no more audio will come.
         started: its first sample has been taken.
+        arrived_ns: monotonic time of the newest sample that was taken.
     """
 
     utterance_id: str
@@ -58,7 +59,8 @@ class Utterance:
     live: bool = False
     ended: bool = False
     started: bool = False
-    _pushed: deque[Float] = field(default_factory=deque)
+    arrived_ns: int = 0
+    _pushed: deque[tuple[Float, int]] = field(default_factory=deque)
     _pushed_samples: int = 0
     _resampled: Float = field(default_factory=lambda: np.zeros(0, np.float32))
     _flushed: bool = False
@@ -73,18 +75,22 @@ class Utterance:
         """All that was pushed has been taken."""
         return not self._pushed and not len(self._resampled) and self._flushed == self.ended
 
-    def push(self, samples: Float) -> None:
-        """Adds float32 [T] at its rate."""
-        self._pushed.append(samples)
+    def push(self, samples: Float, now_ns: int) -> None:
+        """Adds float32 [T] at its rate, arrived at this monotonic time."""
         self._pushed_samples += len(samples)
+        # Joined up to 10 ms: a client that sends sample by sample costs no more than others.
+        if self._pushed and len(self._pushed[-1][0]) + len(samples) <= self.sample_rate_hz // 100:
+            samples = np.concatenate([self._pushed.pop()[0], samples])
+        self._pushed.append((samples, now_ns))
+        self.touched_ns = now_ns
 
     def skip_oldest(self, count: int) -> None:
         """Throws away what was pushed first, so much that it lasts `count` 16 kHz samples."""
         left = count * self.sample_rate_hz // SAMPLE_RATE_HZ
         while left > 0 and self._pushed:
-            chunk = self._pushed.popleft()
+            chunk, arrived_ns = self._pushed.popleft()
             if len(chunk) > left:
-                self._pushed.appendleft(chunk[left:])
+                self._pushed.appendleft((chunk[left:], arrived_ns))
             self._pushed_samples -= min(left, len(chunk))
             left -= len(chunk)
 
@@ -98,9 +104,9 @@ class Utterance:
     def _resample_some(self) -> Float | None:
         """Resamples at most 50 ms, so that no chunk, however long, holds the feeder up."""
         if self._pushed:
-            chunk, piece = self._pushed.popleft(), self.sample_rate_hz // 20
+            (chunk, self.arrived_ns), piece = self._pushed.popleft(), self.sample_rate_hz // 20
             if len(chunk) > piece:
-                self._pushed.appendleft(chunk[piece:])
+                self._pushed.appendleft((chunk[piece:], self.arrived_ns))
             self._pushed_samples -= len(chunk[:piece])
             return self.resampler.push(chunk[:piece])
         if self.ended and not self._flushed:
@@ -133,11 +139,15 @@ class SpeechQueue:
         """
         self.skipped_samples = 0
         self._make_resampler = resampler
-        self._limit_samples = int(limit_s * SAMPLE_RATE_HZ)
+        self.set_limit(limit_s)
         self._live_limit_samples = int(live_limit_ms * SAMPLE_RATE_HZ / 1_000)
         self._monotonic_ns = monotonic_ns
         self._utterances: OrderedDict[str, Utterance] = OrderedDict()
         self._cancelled: OrderedDict[str, None] = OrderedDict()
+
+    def set_limit(self, limit_s: float) -> None:
+        """Sets how much audio may wait, seconds; what waits already stays."""
+        self._limit_samples = int(limit_s * SAMPLE_RATE_HZ)
 
     @property
     def waiting_samples(self) -> int:
@@ -186,8 +196,7 @@ class SpeechQueue:
                 f"utterance {utterance_id!r} began with {utterance.sample_rate_hz} Hz and now claims "
                 f"{sample_rate_hz} Hz; keep one rate per utterance"
             )
-        utterance.push(samples)
-        utterance.touched_ns = self._monotonic_ns()
+        utterance.push(samples, self._monotonic_ns())
         excess = utterance.waiting_samples - self._live_limit_samples
         if utterance.live and excess > 0:
             utterance.skip_oldest(excess)

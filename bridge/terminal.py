@@ -57,6 +57,7 @@ def show_places(console: Console, daemon: Daemon) -> None:
         ("frames", f"{daemon.frames_endpoint}  frames, audio, events out (ZeroMQ XPUB)"),
         ("avatar", f"{session.name}, {session.size_px} x {session.size_px} px, {session.fps} fps"),
         ("device", session.provider),
+        *([("metrics", daemon.metrics.url)] if daemon.metrics.url else []),
         ("microphone", daemon.microphone or "off"),
     ]
     title = f"LLIA {daemon_version()} runs. Ctrl-C ends it."

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from bridge import logs
-from bridge.config import Settings
+from bridge.config import Settings, secrets
 from bridge.config_reader import find_config, read_settings
 from bridge.daemon import Daemon
 from bridge.reload import Reloader
@@ -40,6 +40,10 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "--microphone": (
         "microphone.device",
         {"nargs": "?", "const": "", "metavar": "NAME", "help": "speak what a microphone hears"},
+    ),
+    "--delay-audio": (
+        "delayed_audio.device",
+        {"nargs": "?", "const": "", "metavar": "NAME", "help": "play the sound in step with the pictures"},
     ),
     "--no-greeting": ("speech.greeting", {"action": "store_false", "help": "start silently"}),
     "--no-page": ("page.enabled", {"action": "store_false", "help": "serve no web page"}),
@@ -80,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         reloader = Reloader(settings, lambda: _settings(args), args.config and find_config(args.config))
         reloader.register("log", logs.configure)
+        daemon.register_reloads(reloader)
         console = Console()
         status = StatusLine(console)
         stack.callback(status.stop)
@@ -97,5 +102,9 @@ def _settings(args: argparse.Namespace) -> Settings:
     given = vars(args)
     flags = {name: given[name] for name, _ in FLAGS.values()}
     flags["microphone.enabled"] = None if given["microphone.device"] is None else True
+    flags["delayed_audio.enabled"] = None if given["delayed_audio.device"] is None else True
     options = {name: option for option, (name, _) in FLAGS.items()}
-    return read_settings(args.config, flags, assignments=args.set, options=options)
+    settings = read_settings(args.config, flags, assignments=args.set, options=options)
+    for secret in secrets(settings):
+        logs.hide(secret)
+    return settings

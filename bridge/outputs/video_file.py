@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.container import OutputContainer
+from av.packet import Packet
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
@@ -28,6 +31,13 @@ AUDIO_RATE_HZ = 48_000
 AUDIO_CHANNELS = 2
 FRAME_NUMBER = re.compile(r"%0?\d*d")
 CODECS = {".mp4": ("libx264", "aac"), ".webm": ("libvpx-vp9", "libopus")}
+ENCODER_OPTIONS = {
+    "libx264": {"preset": "veryfast", "crf": "17"},
+    # Alternate reference frames do not go together with alpha in libvpx.
+    "libvpx-vp9": {
+        "crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "5", "row-mt": "1", "auto-alt-ref": "0",
+    },
+}  # fmt: skip
 
 
 class VideoSink(Protocol):
@@ -93,11 +103,21 @@ def _is_frames(goal: str) -> bool:
 class VideoFile:
     """MP4 or WebM with sound, written as the frames come; memory does not grow with its length."""
 
-    def __init__(self, path: Path, *, size_px: int, fps: int, transparent: bool) -> None:
+    def __init__(
+        self, path: Path, *, size_px: int, fps: int, transparent: bool, audio_rate_hz: int = AUDIO_RATE_HZ
+    ) -> None:
         """Opens the temporary file.
 
+        Args:
+            path: ends in .mp4 or .webm.
+            size_px: width and height of the frames.
+            fps: frames per second.
+            transparent: keep the frames' alpha; not in MP4.
+            audio_rate_hz: of the samples given; the file has 48 kHz stereo.
+
         Raises:
-            SettingError: MP4 asked to be transparent, or an odd size (4:2:0 halves it).
+            SettingError: MP4 asked to be transparent, an odd size (4:2:0 halves it), or the file cannot be
+                made.
         """
         suffix = path.suffix.lower()
         if transparent and suffix == ".mp4":
@@ -108,12 +128,9 @@ class VideoFile:
             raise SettingError(f"{path}: video needs an even size, not {size_px} px")
         self.transparent = transparent
         self._path = path
-        self._part = path.with_name(f".{path.stem}.{os.getpid()}.part{suffix}")
         video_codec, audio_codec = CODECS[suffix]
         try:
-            self._container = av.open(
-                str(self._part), "w", options={"movflags": "+faststart"} if suffix == ".mp4" else {}
-            )
+            self._container = self._open(path)
         except OSError as error:
             raise SettingError(f"cannot write {path}: {error.strerror}") from error
         video = self._container.add_stream(video_codec, rate=fps)
@@ -128,26 +145,23 @@ class VideoFile:
         self._video.codec_context.color_range = ColorRange.MPEG
         self._video.codec_context.color_primaries = 1  # BT.709, as is sRGB
         self._video.codec_context.color_trc = 13  # IEC 61966-2-1, sRGB
-        self._video.options = (
-            {"preset": "veryfast", "crf": "17"}
-            if video_codec == "libx264"
-            # Alternate reference frames do not go together with alpha in libvpx.
-            else {
-                "crf": "24",
-                "b": "0",
-                "deadline": "realtime",
-                "cpu-used": "5",
-                "row-mt": "1",
-                "auto-alt-ref": "0",
-            }
-        )
+        self._video.options = dict(self._encoder_options(video_codec))
         self._audio.layout = "stereo"
         self._audio.bit_rate = 160_000
-        self._frame_count = 0
+        self._audio_rate_hz = audio_rate_hz
+        self._next_index = 0
         self._sample_count = 0
 
-    def write_frame(self, pixels: Pixels) -> None:
-        """Encodes uint8 [S, S, 4] where `transparent`, else [S, S, 3], shown 1 / fps long."""
+    def write_frame(self, pixels: Pixels, index: int | None = None) -> None:
+        """Encodes a frame.
+
+        Args:
+            pixels: uint8 [S, S, 4] where `transparent`, else [S, S, 3].
+            index: the frame is shown at index / fps; greater than the last one. None: it follows the last.
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
         picture = av.VideoFrame.from_ndarray(pixels, format="rgba" if self.transparent else "rgb24")
         # Left to itself libswscale converts by BT.601, which shifts every colour on a BT.709 screen.
         frame = picture.reformat(
@@ -156,33 +170,62 @@ class VideoFile:
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
         )
-        frame.pts = self._frame_count
+        frame.pts = self._next_index if index is None else index
         frame.time_base = self._frame_time  # not the stream's, which changes once the header is written
-        self._frame_count += 1
-        self._container.mux(self._video.encode(frame))
+        self._next_index = frame.pts + 1
+        self._mux(self._video.encode(frame))
 
     def write_audio(self, samples: Float) -> None:
-        """Encodes float32 [2, T], 48 kHz."""
+        """Encodes float32 [1, T] or [2, T]; it follows the last.
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
         block = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(np.clip(samples, -1.0, 1.0)), format="fltp", layout="stereo"
+            np.ascontiguousarray(np.clip(samples, -1.0, 1.0)),
+            format="fltp",
+            layout="stereo" if len(samples) == AUDIO_CHANNELS else "mono",
         )
-        block.sample_rate = AUDIO_RATE_HZ
+        block.sample_rate = self._audio_rate_hz
         block.pts = self._sample_count
-        block.time_base = Fraction(1, AUDIO_RATE_HZ)
+        block.time_base = Fraction(1, self._audio_rate_hz)
         self._sample_count += samples.shape[1]
-        self._container.mux(self._audio.encode(block))
+        self._mux(self._audio.encode(block))
 
     def finish(self) -> None:
-        """Flushes the encoders and renames the file to its goal."""
-        self._container.mux(self._video.encode(None))
-        self._container.mux(self._audio.encode(None))
-        self._container.close()
+        """Flushes the encoders and renames the file to its goal.
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
+        self._flush()
         self._part.replace(self._path)
 
     def abort(self) -> None:
         """Removes the temporary file."""
         self._container.close()
         self._part.unlink(missing_ok=True)
+
+    @property
+    def _part(self) -> Path:
+        return self._path.with_name(f".{self._path.stem}.{os.getpid()}.part{self._path.suffix.lower()}")
+
+    def _open(self, path: Path) -> OutputContainer:
+        """Makes the file."""
+        is_mp4 = path.suffix.lower() == ".mp4"
+        return av.open(str(self._part), "w", options={"movflags": "+faststart"} if is_mp4 else {})
+
+    def _encoder_options(self, codec: str) -> dict[str, str]:
+        return ENCODER_OPTIONS[codec]
+
+    def _mux(self, packets: Sequence[Packet[Any]]) -> None:
+        self._container.mux(packets)
+
+    def _flush(self) -> None:
+        """Writes what the encoders hold and the file's end."""
+        self._mux(self._video.encode(None))
+        self._mux(self._audio.encode(None))
+        self._container.close()
 
 
 class PngFrames:

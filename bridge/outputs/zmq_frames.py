@@ -1,4 +1,4 @@
-"""Publishes every avatar's frames, audio echo and events on one XPUB socket, for subscribers only."""
+"""Publishes every avatar's frames, faces, audio echo and events on one XPUB socket, for subscribers only."""
 
 from __future__ import annotations
 
@@ -6,36 +6,48 @@ import socket as sockets
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
 import zmq
 
+from bridge.blendshapes import face_of
+from bridge.meter import Counter
+from bridge.pixels import alpha_of, convert
+from bridge.presenter import PresentedFrame
 from bridge.protocol.codec import encode
-from bridge.protocol.messages import Echo, Event, FrameHeader
+from bridge.protocol.messages import Blendshapes, Echo, Event, FrameHeader, StateChanged
 from bridge.relay import Relay, Subscription
-from engine.types import AudioChunk, VideoFrame
+from engine.types import AudioChunk
+
+if TYPE_CHECKING:
+    from bridge.avatar import AvatarSession
 
 T = TypeVar("T")
+Parts = tuple[bytes | memoryview, ...]
 
 POLL_MS = 200
 MAX_TOPICS = 4_096
+SUBSCRIPTIONS_AT_ONCE = 64
+"""So many are taken before frames have their turn again."""
 
 
 class FramePublisher:
     """Serves the XPUB socket on a thread of its own.
 
     It joins a relay only while a client has subscribed to the relay's topic, so that nothing is packed
-    or copied for nobody.
+    or copied for nobody. Who subscribes gets the last frame, face and state at once.
     """
 
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], counter: Counter | None = None) -> None:
         """Starts with no avatars.
 
         Args:
             socket: a bound XPUB; from now on only this object touches it.
+            counter: counts messages that have no business here as `ignored`.
         """
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # tells every subscription, not only a topic's first
         self._socket = socket
+        self._counter = counter or Counter()
         self._topics: set[bytes] = set()
         self._channels: list[_Channel[Any]] = []
         self._lock = threading.Lock()
@@ -47,22 +59,38 @@ class FramePublisher:
         self._thread = threading.Thread(target=self._serve, name="publisher", daemon=True)
         self._thread.start()
 
-    def add(
-        self,
-        avatar_id: str,
-        frames: Relay[VideoFrame],
-        audio: Relay[AudioChunk],
-        events: Relay[Event],
-    ) -> None:
-        """Offers an avatar's three topics."""
+    def add(self, session: AvatarSession) -> None:
+        """Offers an avatar's topics."""
+        avatar_id = session.avatar_id
         channels: list[_Channel[Any]] = [
-            _Channel(f"event/{avatar_id}", events, False, lambda event: (encode(event),)),
-            _Channel(f"audio/{avatar_id}", audio, False, lambda chunk: _echo_parts(avatar_id, chunk)),
-            _Channel(f"frame/{avatar_id}", frames, True, lambda frame: _frame_parts(avatar_id, frame)),
+            _Channel(f"event/{avatar_id}", session.events, _event_parts, last=lambda: session.state),
+            _Channel(f"audio/{avatar_id}", session.audio, lambda chunk: _echo_parts(avatar_id, chunk)),
+            _Channel(
+                f"blendshapes/{avatar_id}",
+                session.frames,
+                lambda frame: _blendshape_parts(avatar_id, frame),
+                last=lambda: session.frames.last,
+                newest=True,
+            ),
+            _Channel(
+                f"frame/{avatar_id}",
+                session.frames,
+                lambda frame: _frame_parts(session, frame),
+                last=lambda: session.frames.last,
+                newest=True,
+            ),
         ]
         with self._lock:
             self._channels += channels
         self._join_wanted()
+
+    def remove(self, avatar_id: str) -> None:
+        """Takes an avatar's topics back once what waits in them has been sent."""
+        with self._lock:
+            for channel in self._channels:
+                if channel.topic.partition(b"/")[2] == avatar_id.encode():
+                    channel.ending = True
+        self._wake()
 
     def close(self) -> None:
         """Ends the thread and closes the socket."""
@@ -96,22 +124,34 @@ class FramePublisher:
             self._wake_out.close()
 
     def _take_subscriptions(self) -> None:
-        """XPUB tells the first subscription to a topic (1) and the last leave (0), with the topic."""
-        while self._socket.poll(0):
+        """XPUB tells every subscription (1) and a topic's last leave (0), with the topic."""
+        newcomers: set[bytes] = set()
+        for _ in range(SUBSCRIPTIONS_AT_ONCE):
+            if not self._socket.poll(0):
+                break
             parts = self._socket.recv_multipart()
             change = parts[0]
             if len(parts) != 1 or not change or change[0] not in (0, 1):
-                continue  # a client may send anything upstream; it means nothing here
-            if change[0] == 0:
+                self._counter.add("ignored")  # a client may send anything upstream; it means nothing here
+            elif change[0] == 0:
                 self._topics.discard(change[1:])
-            elif len(self._topics) < MAX_TOPICS:
+            elif change[1:] in self._topics or len(self._topics) < MAX_TOPICS:
                 self._topics.add(change[1:])
+                newcomers.add(change[1:])
+            else:
+                self._counter.add("ignored")
         self._join_wanted()
+        if newcomers:
+            with self._lock:
+                channels = tuple(self._channels)
+            for channel in channels:
+                if channel.matches(newcomers):
+                    channel.send_last(self._socket)
 
     def _join_wanted(self) -> None:
         with self._lock:
             for channel in self._channels:
-                if any(channel.topic.startswith(topic) for topic in tuple(self._topics)):
+                if channel.matches(tuple(self._topics)):
                     channel.join(self._wake)
                 else:
                     channel.leave()
@@ -119,23 +159,44 @@ class FramePublisher:
     def _send_waiting(self) -> None:
         with self._lock:
             channels = tuple(self._channels)
+            ending = [channel for channel in channels if channel.ending]
         for channel in channels:
-            while (parts := channel.next_parts()) is not None:
-                # XPUB never blocks: where a subscriber's queue is full the message is dropped for it alone.
-                self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False)
+            channel.send_waiting(self._socket)
+        if ending:
+            with self._lock:
+                self._channels = [channel for channel in self._channels if channel not in ending]
+            for channel in ending:
+                channel.leave()
 
 
 class _Channel(Generic[T]):
-    """A relay and its topic."""
+    """A relay and its topic.
+
+    Attributes:
+        topic: the topic.
+        ending: its avatar is gone.
+    """
 
     def __init__(
-        self, topic: str, relay: Relay[T], newest: bool, pack: Callable[[T], tuple[bytes | memoryview, ...]]
+        self,
+        topic: str,
+        relay: Relay[T],
+        pack: Callable[[T], Parts],
+        *,
+        last: Callable[[], T | None] = lambda: None,
+        newest: bool = False,
     ) -> None:
         self.topic = topic.encode()
+        self.ending = False
         self._relay = relay
         self._newest = newest
         self._pack = pack
+        self._last = last
         self._subscription: Subscription[T] | None = None
+
+    def matches(self, topics: set[bytes] | tuple[bytes, ...]) -> bool:
+        """Whether one of the subscriptions, which are prefixes, means this topic."""
+        return any(self.topic.startswith(topic) for topic in topics)
 
     def join(self, notify: Callable[[], None]) -> None:
         """Subscribes if it has not yet."""
@@ -148,28 +209,72 @@ class _Channel(Generic[T]):
             self._subscription.close()
             self._subscription = None
 
-    def next_parts(self) -> list[bytes | memoryview] | None:
-        """The next message with its topic, None when nothing waits."""
-        item = self._subscription.get(0) if self._subscription is not None else None
-        return None if item is None else [self.topic, *self._pack(item)]
+    def send_waiting(self, socket: zmq.Socket[bytes]) -> None:
+        """Sends what waits; what a barge-in withdraws meanwhile is not sent."""
+        subscription = self._subscription
+        while subscription is not None and (item := subscription.get(0)) is not None:
+            parts = self._pack(item)
+            with self._relay.handing_over:
+                if not subscription.stale:
+                    self._send(socket, parts)
+
+    def send_last(self, socket: zmq.Socket[bytes]) -> None:
+        """Sends what a late subscriber has to know; those who know it get it again."""
+        item = self._last()
+        if item is None:
+            return
+        parts = self._pack(item)
+        with self._relay.handing_over:
+            if isinstance(item, StateChanged) or item is self._relay.last:
+                self._send(socket, parts)
+
+    def _send(self, socket: zmq.Socket[bytes], parts: Parts) -> None:
+        # XPUB never blocks: where a subscriber's queue is full the message is dropped for it alone.
+        socket.send_multipart([self.topic, *parts], zmq.NOBLOCK, copy=False)
 
 
-def _frame_parts(avatar_id: str, frame: VideoFrame) -> tuple[bytes | memoryview, ...]:
+def _event_parts(event: Event) -> Parts:
+    return (encode(event),)
+
+
+def _frame_parts(session: AvatarSession, frame: PresentedFrame) -> Parts:
     height, width, _ = frame.rgba.shape
+    alpha = alpha_of(session.pixel_format, session.alpha)
+    payload = convert(frame.rgba, session.pixel_format, alpha)
+    now_ns = time.monotonic_ns()
     header = FrameHeader(
-        avatar_id=avatar_id,
+        avatar_id=session.avatar_id,
         pts_samples=frame.pts_samples,
         epoch=frame.epoch,
         utterance_id=frame.utterance_id,
         state=frame.state.name.lower(),
         width=width,
         height=height,
+        format=session.pixel_format,
+        alpha=alpha,
+        latency_ms=(now_ns - frame.arrived_ns) / 1e6 if frame.arrived_ns else -1.0,
+        published_ns=now_ns,
+    )
+    return encode(header), payload
+
+
+def _blendshape_parts(avatar_id: str, frame: PresentedFrame) -> Parts:
+    face = face_of(frame.controls)
+    header = Blendshapes(
+        avatar_id=avatar_id,
+        pts_samples=frame.pts_samples,
+        epoch=frame.epoch,
+        utterance_id=frame.utterance_id,
+        state=frame.state.name.lower(),
+        shapes=face.shapes,
+        head_deg=face.head_deg,
+        visemes=face.visemes,
         published_ns=time.monotonic_ns(),
     )
-    return encode(header), np.ascontiguousarray(frame.rgba).data
+    return (encode(header),)
 
 
-def _echo_parts(avatar_id: str, chunk: AudioChunk) -> tuple[bytes | memoryview, ...]:
+def _echo_parts(avatar_id: str, chunk: AudioChunk) -> Parts:
     header = Echo(
         avatar_id=avatar_id,
         pts_samples=chunk.start_samples,

@@ -64,12 +64,12 @@ def decode(parts: Sequence[Part], known: Iterable[type[M]]) -> tuple[M, Part]:
     try:
         cls = _message_class(header, known)
         message = cls(**_fields(cls, header))
-        if len(parts) != 1 + cls.has_payload:
+        if len(parts) != 1 + cls.has_payload and not (cls.payload_optional and len(parts) == 1):
             wanted = "a header and one payload part" if cls.has_payload else "a header and no payload"
             raise ProtocolError(
                 "bad_payload", f"{cls.type} has {len(parts)} parts; {wanted} make the message"
             )
-        payload = parts[1] if cls.has_payload else b""
+        payload = parts[1] if len(parts) > 1 else b""
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise ProtocolError(
                 "too_large",

@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 PROTOCOL_VERSION = 1
 STATES = ("speaking", "listening", "idle")
 AUDIO_FORMATS = ("s16", "f32")
+PIXEL_FORMATS = ("RGBA", "BGRA", "I420", "JPEG", "WEBP")
+ALPHAS = ("straight", "premultiplied")
+ROLES = ("self", "other")
 MAX_ID_CHARS = 64
 
 
@@ -28,10 +31,12 @@ class Message:
     Attributes:
         type: the message's name on the wire.
         has_payload: whether one raw part follows the header.
+        payload_optional: whether that part may be left out.
     """
 
     type: ClassVar[str]
     has_payload: ClassVar[bool] = False
+    payload_optional: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +70,54 @@ class Hello(Request):
     Attributes:
         versions: protocol versions the client speaks.
         client: the client's name, for the log.
+        resume: the token of an earlier connection whose avatars are to be taken up again, "" for none.
     """
 
     type: ClassVar[str] = "hello"
     versions: list[int] = field(default_factory=lambda: [PROTOCOL_VERSION])
     client: str = ""
+    resume: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ping(Request):
+    """Sign of life; asks for `pong`."""
+
+    type: ClassVar[str] = "ping"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAvatar(Request):
+    """Asks for an avatar of the client's own; the payload may hold its picture as PNG, JPEG or WebP.
+
+    Attributes:
+        picture: an avatar of the pack by name, or, on loopback, a file's path; "" is the pack's default.
+            Empty where the payload holds the picture.
+        pack: name of a shipped model pack; "" is the daemon's.
+        size_px: width and height of the frames, 64..1024 in steps of 32; 0 is the daemon's.
+        fps: frames per second, 10..60; 0 is the daemon's.
+        format: pixel format of the published frames.
+        alpha: "straight" or "premultiplied", where the format has alpha.
+        seed: of the noise; -1 is another one each time.
+    """
+
+    type: ClassVar[str] = "open_avatar"
+    has_payload: ClassVar[bool] = True
+    payload_optional: ClassVar[bool] = True
+    picture: str = ""
+    pack: str = ""
+    size_px: int = _bounded(0, 1_024, default=0)
+    fps: int = _bounded(0, 60, default=0)
+    format: str = _one_of(*PIXEL_FORMATS, default="RGBA")
+    alpha: str = _one_of(*ALPHAS, default="straight")
+    seed: int = _bounded(-1, 2**63 - 1, default=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseAvatar(Request):
+    """Frees an avatar that this client has opened."""
+
+    type: ClassVar[str] = "close_avatar"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +140,7 @@ class Audio(Request):
             "follows the last one". A gap is filled with silence, a repetition is cut off.
         final: True on the last piece; the same as an `end` right after it.
         live: True for sound that is recorded now: what cannot be shown in time is skipped instead of queued.
+        role: "self" is spoken by the avatar; "other" is the other party, whom the avatar listens to.
     """
 
     type: ClassVar[str] = "audio"
@@ -103,14 +152,21 @@ class Audio(Request):
     sample_index: int = _bounded(-1, 2**53, default=-1)
     final: bool = False
     live: bool = False
+    role: str = _one_of(*ROLES, default="self")
 
 
 @dataclass(frozen=True, kw_only=True)
 class End(Request):
-    """The utterance is complete."""
+    """The utterance is complete.
+
+    Attributes:
+        utterance_id: the utterance.
+        role: that of its audio.
+    """
 
     type: ClassVar[str] = "end"
     utterance_id: str = _bounded(1, MAX_ID_CHARS)
+    role: str = _one_of(*ROLES, default="self")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +181,26 @@ class SetState(Request):
     """Sets the avatar's state.
 
     Attributes:
-        state: "speaking", "listening", "idle", or "auto": speaking while there is speech, else idle.
+        state: "speaking", "listening", "idle", or "auto": speaking while there is speech, listening while the
+            other party speaks, else idle.
     """
 
     type: ClassVar[str] = "set_state"
     state: str = _one_of(*STATES, "auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetExpression(Request):
+    """Sets the avatar's expression until the next one.
+
+    Attributes:
+        preset: one of `welcome`'s presets, "" for none.
+        controls: controls by name, laid over the preset; those not named keep the preset's value or 0.
+    """
+
+    type: ClassVar[str] = "set_expression"
+    preset: str = ""
+    controls: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +221,9 @@ class Welcome(Reply):
         limits: bounds by name, the unit in the name.
         frames_endpoint: where frames, audio echo and events are published.
         avatars: ids of the open avatars, the default one first.
+        own_avatars: ids of those that belong to this client, taken up again by `hello.resume`.
+        resume_token: secret; whoever shows it in `hello.resume` takes this client's avatars over.
+        expressions: names of the presets of `set_expression`.
     """
 
     type: ClassVar[str] = "welcome"
@@ -159,6 +233,21 @@ class Welcome(Reply):
     limits: dict[str, int] = field(default_factory=dict)
     frames_endpoint: str = ""
     avatars: list[str] = field(default_factory=list)
+    own_avatars: list[str] = field(default_factory=list)
+    resume_token: str = ""
+    expressions: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pong(Reply):
+    """Answers `ping`.
+
+    Attributes:
+        daemon_ns: the daemon's monotonic clock, ns.
+    """
+
+    type: ClassVar[str] = "pong"
+    daemon_ns: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +260,8 @@ class AvatarInfo(Reply):
         width: of its frames, px.
         height: of its frames, px.
         fps: frames per second.
-        format: pixel format, "RGBA".
-        alpha: "straight".
+        format: pixel format, one of `PIXEL_FORMATS`.
+        alpha: "straight", "premultiplied", or "none" where the format has none.
         sample_rate_hz: the avatar's clock and the rate of its audio echo.
         lookahead_ms: audio the model needs beyond a frame's time.
         lead_ms: time from a sample's arrival to the frame that shows it.
@@ -194,6 +283,22 @@ class AvatarInfo(Reply):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AvatarOpened(AvatarInfo):
+    """Answers `open_avatar`.
+
+    Attributes:
+        resume_token: see `Welcome`.
+        capabilities: names of what this avatar can do.
+        limits: bounds by name, the unit in the name.
+    """
+
+    type: ClassVar[str] = "avatar_opened"
+    resume_token: str = ""
+    capabilities: list[str] = field(default_factory=list)
+    limits: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ok(Reply):
     """The request with this `request_id` was carried out; nothing more to tell."""
 
@@ -212,11 +317,13 @@ class Statistics(Reply):
         compute_ms: from the feeding of a frame's last sample to the finished frame, slowly forgetting worst.
         stages_ms: compute time of every stage, per frame, mean of the last second.
         first_frame_ms: from the last utterance's first sample to its first frame, -1 before the first.
+        latency_ms: from sound to picture (`FrameHeader.latency_ms`), mean of the last second, -1 in silence.
         stalls: times that frames came too late and the picture stood still.
         stalled_ms: length of all stalls.
         skipped_audio_ms: live audio that was skipped to keep the delay bounded.
         queues: things that wait, by name, the unit in the name.
         drops: things lost, by name.
+        daemon: counts of the whole daemon since its start, by name.
     """
 
     type: ClassVar[str] = "statistics"
@@ -227,11 +334,13 @@ class Statistics(Reply):
     compute_ms: float = 0.0
     stages_ms: dict[str, float] = field(default_factory=dict)
     first_frame_ms: float = -1.0
+    latency_ms: float = -1.0
     stalls: int = 0
     stalled_ms: float = 0.0
     skipped_audio_ms: float = 0.0
     queues: dict[str, float] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
+    daemon: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,12 +417,52 @@ class Cancelled(Message):
     pts_samples: int
 
 
-Event = StateChanged | UtteranceStarted | FirstFrame | Finished | Cancelled | Statistics | Error
+@dataclass(frozen=True, kw_only=True)
+class ExpressionChanged(Message):
+    """The avatar's expression was set.
+
+    Attributes:
+        avatar_id: whose.
+        preset: the preset's name, "" for none.
+        controls: what is set, by name.
+    """
+
+    type: ClassVar[str] = "expression"
+    avatar_id: str
+    preset: str = ""
+    controls: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarClosed(Message):
+    """The avatar is gone; nothing follows on its topics.
+
+    Attributes:
+        avatar_id: its id, not used again.
+        reason: "closed" by its client, or "silent": its client was silent for too long.
+    """
+
+    type: ClassVar[str] = "avatar_closed"
+    avatar_id: str
+    reason: str = _one_of("closed", "silent")
+
+
+Event = (
+    StateChanged
+    | UtteranceStarted
+    | FirstFrame
+    | Finished
+    | Cancelled
+    | ExpressionChanged
+    | AvatarClosed
+    | Statistics
+    | Error
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameHeader(Message):
-    """Header of a picture; the payload holds `height` x `width` x 4 bytes, rows from the top.
+    """Header of a picture, which is the payload; `bridge.pixels` and `PROTOCOL.md` say in what form.
 
     Attributes:
         avatar_id: whose picture.
@@ -323,8 +472,10 @@ class FrameHeader(Message):
         state: "speaking", "listening" or "idle".
         width: px.
         height: px.
-        format: "RGBA".
-        alpha: "straight".
+        format: one of `PIXEL_FORMATS`.
+        alpha: "straight", "premultiplied", or "none".
+        latency_ms: from sound to picture: to `published_ns` from the arrival of the sample heard at
+            `pts_samples`, or from its turn if it had to wait; -1 in silence.
         published_ns: the daemon's monotonic clock when it was published, ns; comparable on the same machine.
     """
 
@@ -339,6 +490,35 @@ class FrameHeader(Message):
     height: int
     format: str = "RGBA"
     alpha: str = "straight"
+    latency_ms: float = -1.0
+    published_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blendshapes(Message):
+    """The face of the frame of the same `pts_samples`; left and right are the avatar's own.
+
+    Attributes:
+        avatar_id: whose face.
+        pts_samples: its time on the avatar's clock, 16 kHz samples.
+        epoch: as of the frame.
+        utterance_id: as of the frame.
+        state: as of the frame.
+        shapes: ARKit's names to 0..1; names of ARKit that are missing are 0.
+        head_deg: "yaw", "pitch", "roll", degrees.
+        visemes: the fifteen names of Oculus LipSync to weights 0..1 that add up to 1.
+        published_ns: as of the frame.
+    """
+
+    type: ClassVar[str] = "blendshapes"
+    avatar_id: str
+    pts_samples: int
+    epoch: int
+    utterance_id: str
+    state: str = _one_of(*STATES)
+    shapes: dict[str, float]
+    head_deg: dict[str, float]
+    visemes: dict[str, float]
     published_ns: int
 
 
@@ -358,9 +538,11 @@ class Echo(Message):
 
 
 REQUESTS: tuple[type[Request], ...] = (
-    Hello, GetAvatarInfo, Audio, End, Cancel, SetState, GetStatistics,
+    Hello, Ping, OpenAvatar, CloseAvatar, GetAvatarInfo, Audio, End, Cancel, SetState, SetExpression,
+    GetStatistics,
 )  # fmt: skip
-REPLIES: tuple[type[Reply], ...] = (Welcome, AvatarInfo, Ok, Statistics, Error)
+REPLIES: tuple[type[Reply], ...] = (Welcome, Pong, AvatarOpened, AvatarInfo, Ok, Statistics, Error)
 PUBLISHED: tuple[type[Message], ...] = (
-    StateChanged, UtteranceStarted, FirstFrame, Finished, Cancelled, Statistics, Error, FrameHeader, Echo,
+    StateChanged, UtteranceStarted, FirstFrame, Finished, Cancelled, ExpressionChanged, AvatarClosed,
+    Statistics, Error, FrameHeader, Blendshapes, Echo,
 )  # fmt: skip

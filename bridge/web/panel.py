@@ -25,10 +25,14 @@ STATES = {"auto": None, **{state.name.lower(): state for state in AvatarState}}
 
 
 class Panel:
-    """The commands offered and the states told; `cancel` and `set_state` are always there."""
+    """The commands offered and the states told; `cancel`, `set_state`, `set_expression` are always there."""
 
     def __init__(self) -> None:
-        self._commands: dict[str, Command] = {"cancel": _cancel, "set_state": _set_state}
+        self._commands: dict[str, Command] = {
+            "cancel": _cancel,
+            "set_state": _set_state,
+            "set_expression": _set_expression,
+        }
         self._tellers: dict[str, Teller] = {}
 
     @property
@@ -120,3 +124,7 @@ def _cancel(session: AvatarSession, arguments: Arguments) -> None:
 
 def _set_state(session: AvatarSession, arguments: Arguments) -> None:
     session.set_state(STATES[choice(arguments, "state", *STATES)])
+
+
+def _set_expression(session: AvatarSession, arguments: Arguments) -> None:
+    session.set_expression(numbers(arguments, "values"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.config import Settings
+from bridge.config import Settings, secrets
 from bridge.config_reader import SECTIONS, find_config, read_settings
 from bridge.errors import SettingError
 from engine.config import BOUNDS, PROVIDER_NAMES
@@ -36,12 +36,15 @@ def written(folder: Path, text: str) -> Path:
 
 def default_lines() -> dict[tuple[str, str], str]:
     """The comment of every key in `configs/default.toml`."""
-    found, section = {}, ""
+    found: dict[tuple[str, str], str] = {}
+    section = key = ""
     for line in (CONFIGS / "default.toml").read_text(encoding="utf-8").splitlines():
         if match := re.fullmatch(r"\[(\w+)\]", line):
             section = match[1]
-        elif match := re.match(r"(?:# )?(\w+) = .*?#(.*)", line):
-            found[section, match[1]] = match[2]
+        elif match := re.match(r"(?:# )?(\w+) = (?:\"[^\"]*\"|[^\"#]*)(.*)", line):
+            key, found[section, match[1]] = match[1], match[2]
+        elif match := re.match(r" +#(.*)", line):
+            found[section, key] += match[1]
     return found
 
 
@@ -52,7 +55,7 @@ def test_the_default_file_holds_the_defaults_and_every_key() -> None:
     assert {(section, key) for section, entries in sections.items() for key in entries} == set(KEYS)
 
 
-@pytest.mark.parametrize(("section", "key"), KEYS, ids=".".join)
+@pytest.mark.parametrize(("section", "key"), KEYS, ids=[".".join(name) for name in KEYS])
 def test_the_default_file_tells_units_bounds_and_choices(section: str, key: str) -> None:
     comment = default_lines()[section, key]
     group = getattr(Settings(), section)
@@ -126,6 +129,7 @@ def test_the_environment_of_the_process_counts(monkeypatch: pytest.MonkeyPatch) 
         ("[speech]\nlead_ms = nan\n", r"lead_ms = nan: expected a number 120\.\.500"),
         ("[log]\nlevel = 'warn'\n", r"log\.level = 'warn': expected one of .*; did you mean warning\?"),
         ("[log]\nlevel = ['a']\n", r"log\.level = \['a'\]: expected text"),
+        ("[obs]\npassword = 1234\n", r"obs\.password = \*\*\*: expected text"),
         ("[engine]\nsize = 512\n", r"engine\.size: unknown key; did you mean size_px\?"),
         ("[engine]\nfps = 1000\n", r"engine\.fps = 1000: .*10\.\.60"),
     ],
@@ -180,6 +184,10 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         read(tmp_path / "none.toml")
     with pytest.raises(SettingError, match=r"defalt: neither a file nor a shipped .* did you mean default\?"):
         read("defalt")
+
+
+def test_secrets_are_known() -> None:
+    assert "correct horse" in secrets(read(None, {"obs.password": "correct horse"}))
 
 
 def test_whole_numbers_serve_as_decimals() -> None:

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from bridge.avatar import AvatarSession
+from bridge.config import SessionSettings
 from bridge.control import Control
+from bridge.packs import Packs
+from bridge.sessions import Sessions
+from engine.config import EngineConfig
 from tests.bridge.fake_pipeline import FakePipeline
+from tests.bridge.fake_publisher import FakePublisher
 
 
 class Client:
@@ -18,8 +23,15 @@ class Client:
     def __init__(self) -> None:
         self.pipeline = FakePipeline()
         self.session = AvatarSession(self.pipeline, fps=25, size_px=8, queue_limit_s=5.0)
-        self.control = Control("tcp://127.0.0.1:5571", 5.0)
-        self.control.add(self.session)
+        self.sessions = Sessions(FakePublisher(), SessionSettings())
+        self.sessions.add(self.session)
+        packs = Packs(EngineConfig(), lead_ms=200.0, queue_limit_s=5.0)
+        endpoint = "tcp://127.0.0.1:5571"
+        self.control = Control(self.sessions, packs, frames_endpoint=endpoint, speech_limit_s=5.0, local=True)
+
+    def close(self) -> None:
+        self.sessions.close()
+        self.session.close()
 
     def ask(self, kind: str, payload: bytes | None = None, **fields: Any) -> dict[str, Any] | None:
         header = msgpack.packb({"v": 1, "type": kind, **fields})
@@ -41,7 +53,7 @@ class Client:
 def client() -> Iterator[Client]:
     made = Client()
     yield made
-    made.session.close()
+    made.close()
 
 
 def code(answer: dict[str, Any] | None) -> str:

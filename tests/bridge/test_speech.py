@@ -67,6 +67,17 @@ def test_a_full_queue_refuses_the_whole_chunk() -> None:
     speech.push("a", ramp(4_000), 16_000)
 
 
+def test_the_limit_may_change() -> None:
+    speech = queue(limit_s=1.0)
+    speech.push("a", ramp(12_000), 16_000)
+    speech.set_limit(0.5)
+    with pytest.raises(QueueFullError, match="the limit of"):
+        speech.push("a", ramp(1), 16_000)
+    assert speech.waiting_samples == 12_000
+    speech.set_limit(2.0)
+    speech.push("a", ramp(20_000), 16_000)
+
+
 def test_too_many_utterances_are_refused() -> None:
     speech = queue()
     for number in range(MAX_UTTERANCES):

@@ -6,14 +6,17 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.integration.test_daemon_process import ROOT, Running, llia
+from tests.integration.wire import WireClient
 
 PORTS = ("--control-port", "0", "--frames-port", "0", "--no-page", "--no-greeting")
 
@@ -50,6 +53,20 @@ def test_settings_change_while_it_runs(toy_pack: Path, tmp_path: Path, how: str)
             ("info", "in force now: log.level = 'info'"),
             ("warning", "needs a restart: engine.fps"),
         ]
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+        limits = "[speech]\nwaiting_limit_s = 7\n[sessions]\nmax_avatars = 3\n"
+        change(first + "level = 'info'\n" + limits)
+        told(log, "in force now: sessions.max_avatars = 3")
+        told(log, "speech.waiting_limit_s = 7.0")
+        client = WireClient(daemon.places["control"], daemon.places["frames"])
+        welcome = client.ask("hello")
+        client.close()
+        assert (welcome["limits"]["waiting_speech_s"], welcome["limits"]["avatars"]) == (7, 3)
+        change(first + f"level = 'info'\n{limits}[metrics]\nenabled = true\nport = {port}\n")
+        assert told(log, f"in force now: metrics.enabled = True, metrics.port = {port}")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            assert b"llia_avatars 1.0" in answer.read()
         change(first + "level = 'loud'\n")
         last = told(log, "loud")[-1]
         assert last["level"] == "error"

@@ -19,9 +19,10 @@ import aiohttp
 import numpy as np
 import pytest
 
-from bridge.avatar import AvatarSession, open_session
+from bridge.avatar import AvatarSession
 from bridge.errors import PortError, SettingError, UnsupportedError
 from bridge.outputs.web import WORKERS, WebServer
+from bridge.packs import Packs
 from bridge.web.panel import Panel, choice, flag, numbers
 from engine.config import EngineConfig
 from tests.integration.browser import Browser, wait_for
@@ -40,7 +41,7 @@ def write_tone(path: Path, seconds: float, rate_hz: int = 22_050) -> Path:
 
 @pytest.fixture(scope="module")
 def session(toy_pack: Path) -> Iterator[AvatarSession]:
-    live = open_session(EngineConfig(pack=str(toy_pack), size_px=128), lead_ms=200.0, queue_limit_s=60.0)
+    live = Packs(EngineConfig(pack=str(toy_pack), size_px=128), lead_ms=200.0, queue_limit_s=60.0).open()
     yield live
     live.close()
 
@@ -326,7 +327,7 @@ class Parts:
 
     def __init__(self) -> None:
         self.microphone: dict[str, Any] = {
-            "name": "Headset", "modes": ["open", "voice", "push_to_talk"], "mode": "open", "muted": False,
+            "name": "Headset", "modes": ["open", "vad", "push_to_talk"], "mode": "open", "muted": False,
         }  # fmt: skip
         self.recording: dict[str, Any] = {
             "active": False, "formats": ["mp4", "webm"], "file": "", "seconds": 0.0,
@@ -360,7 +361,7 @@ def test_everything_offered_is_shown_and_asked_for(
     require_program("chromium", "chromedriver")
     parts = Parts()
     config = EngineConfig(pack=str(toy_pack), size_px=64)
-    other = open_session(config, lead_ms=200.0, queue_limit_s=60.0)
+    other = Packs(config, lead_ms=200.0, queue_limit_s=60.0).open()
     other.avatar_id, other.name = "second", "other"
     running = WebServer(lambda: [session, other], parts.panel, "127.0.0.1", 0, ENDPOINTS)
     running.start()
@@ -370,8 +371,8 @@ def test_everything_offered_is_shown_and_asked_for(
             wait_for(lambda: fps(window) > 0, "frames")
             for card in ("avatars", "microphone", "expression", "recording"):
                 wait_for(lambda card=card: window.visible(f"#{card}-card"), card)
-            window.click("#daemon-microphone input[value=voice]")
-            wait_for(lambda: parts.microphone["mode"] == "voice", "the mode")
+            window.click("#daemon-microphone input[value=vad]")
+            wait_for(lambda: parts.microphone["mode"] == "vad", "the mode")
             window.click("#daemon-microphone .mute")
             wait_for(lambda: window.text("#daemon-microphone .mute") == "Muted", "the answer")
             assert parts.microphone["muted"]

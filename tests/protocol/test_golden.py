@@ -18,19 +18,38 @@ ALL = {cls.type: cls for cls in (*REQUESTS, *REPLIES, *PUBLISHED)}
 
 EXAMPLES: list[Message] = [
     messages.Hello(request_id="1", versions=[1], client="golden"),
+    messages.Hello(versions=[1, 2], resume="0123456789abcdef0123456789abcdef"),
+    messages.Ping(request_id="7"),
+    messages.OpenAvatar(request_id="8", picture="amber"),
+    messages.OpenAvatar(
+        request_id="9", pack="nano", size_px=512, fps=30, format="BGRA", alpha="premultiplied", seed=7
+    ),
+    messages.CloseAvatar(request_id="10", avatar_id="avatar-0a1b2c3d"),
     messages.GetAvatarInfo(request_id="2"),
     messages.Audio(utterance_id="u-1", sample_rate_hz=22_050, sample_index=0),
     messages.Audio(
         request_id="3", avatar_id="default", utterance_id="u-1", sample_rate_hz=48_000, channels=2,
         format="f32", sample_index=441, final=True, live=True,
     ),
+    messages.Audio(utterance_id="o-1", sample_rate_hz=16_000, live=True, role="other"),
     messages.End(utterance_id="u-1"),
+    messages.End(utterance_id="o-1", role="other"),
     messages.Cancel(request_id="4"),
     messages.SetState(state="listening"),
+    messages.SetExpression(request_id="11", preset="happy", controls={"browInnerUp": 0.5}),
     messages.GetStatistics(request_id="5"),
     messages.Welcome(
         request_id="1", daemon="llia 0.1.0", capabilities=["audio_in"], limits={"payload_bytes": 4_194_304},
-        frames_endpoint="tcp://127.0.0.1:5571", avatars=["default"],
+        frames_endpoint="tcp://127.0.0.1:5571", avatars=["default", "avatar-0a1b2c3d"],
+        own_avatars=["avatar-0a1b2c3d"], resume_token="0123456789abcdef0123456789abcdef",
+        expressions=["neutral", "happy"],
+    ),
+    messages.Pong(request_id="7", daemon_ns=1_234_567_890_123),
+    messages.AvatarOpened(
+        request_id="9", avatar_id="avatar-0a1b2c3d", name="amber", width=512, height=512, fps=30,
+        format="BGRA", alpha="premultiplied", lookahead_ms=82.5, lead_ms=200.0, provider="CPU",
+        resume_token="0123456789abcdef0123456789abcdef", capabilities=["audio_in"],
+        limits={"client_timeout_ms": 10_000},
     ),
     messages.AvatarInfo(
         request_id="2", avatar_id="default", name="amber", width=384, height=384, fps=25, lookahead_ms=82.5,
@@ -39,8 +58,9 @@ EXAMPLES: list[Message] = [
     messages.Ok(request_id="3"),
     messages.Statistics(
         avatar_id="default", state="speaking", fps=25.0, lead_ms=150.0, compute_ms=32.5,
-        stages_ms={"decode": 9.5}, first_frame_ms=141.5, stalls=1, stalled_ms=20.5, skipped_audio_ms=0.0,
+        stages_ms={"decode": 9.5}, first_frame_ms=141.5, latency_ms=152.5, stalls=1, stalled_ms=20.5, skipped_audio_ms=0.0,
         queues={"speech_ms": 1500.0}, drops={"frames": 2},
+        daemon={"clients": 1, "malformed": 3},
     ),
     messages.Error(request_id="6", code="bad_field", text="audio.sample_rate_hz is missing"),
     messages.StateChanged(avatar_id="default", state="speaking", pts_samples=6_400),
@@ -48,9 +68,20 @@ EXAMPLES: list[Message] = [
     messages.FirstFrame(avatar_id="default", utterance_id="u-1", pts_samples=6_400, latency_ms=141.5),
     messages.Finished(avatar_id="default", utterance_id="u-1", pts_samples=64_000),
     messages.Cancelled(avatar_id="default", utterance_id="ü-2", pts_samples=70_000),
+    messages.ExpressionChanged(avatar_id="default", preset="happy", controls={"mouthSmile": 0.5}),
+    messages.AvatarClosed(avatar_id="avatar-0a1b2c3d", reason="silent"),
+    messages.Blendshapes(
+        avatar_id="default", pts_samples=6_400, epoch=1, utterance_id="u-1", state="speaking",
+        shapes={"jawOpen": 0.5, "eyeBlinkLeft": 0.0}, head_deg={"yaw": 1.5, "pitch": -2.0, "roll": 0.0},
+        visemes={"aa": 0.75, "E": 0.25}, published_ns=1_234_567_890_123,
+    ),
     messages.FrameHeader(
         avatar_id="default", pts_samples=6_400, epoch=1, utterance_id="u-1", state="speaking", width=2,
-        height=1, published_ns=1_234_567_890_123,
+        height=1, latency_ms=152.5, published_ns=1_234_567_890_123,
+    ),
+    messages.FrameHeader(
+        avatar_id="avatar-0a1b2c3d", pts_samples=7_040, epoch=2, utterance_id="", state="listening", width=2,
+        height=1, format="BGRA", alpha="premultiplied", published_ns=1_234_567_890_123,
     ),
     messages.Echo(avatar_id="default", pts_samples=6_400, utterance_id="", published_ns=1_234_567_890_123),
 ]  # fmt: skip

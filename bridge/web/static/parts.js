@@ -2,7 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 
-const MODE_NAMES = { open: "Always on", voice: "When you speak", push_to_talk: "Push to talk" };
+const MODE_NAMES = { open: "Always on", vad: "When you speak", push_to_talk: "Push to talk" };
 const EXPRESSIONS = {
   mouthSmile: "Smile",
   mouthFrown: "Frown",

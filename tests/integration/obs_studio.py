@@ -1,0 +1,193 @@
+"""A real OBS Studio on a screen of its own (Xvfb), with settings, plug-ins and scenes of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from tests.require import require_program, skip_for_want_of
+
+PASSWORD = "a password, with = signs"
+SCREEN_PX = (1280, 720)
+FPS = 30
+START_LIMIT_S = 30.0
+END_LIMIT_S = 10.0
+
+_GLOBAL = """[General]
+FirstRun=true
+LastVersion=486539266
+EnableAutoUpdates=false
+ConfirmOnExit=false
+Language=en-US
+InfoIncrement=9999
+[Video]
+Renderer=OpenGL
+[Basic]
+Profile=Test
+ProfileDir=Test
+SceneCollection=Test
+SceneCollectionFile=Test
+ConfigOnNewProfile=false
+[BasicWindow]
+PreviewEnabled=false
+SysTrayEnabled=false
+[OBSWebSocket]
+FirstLoad=false
+ServerEnabled=true
+ServerPort={port}
+AlertsEnabled=false
+AuthRequired=true
+ServerPassword={password}
+"""
+_PROFILE = """[General]
+Name=Test
+[Video]
+BaseCX={width}
+BaseCY={height}
+OutputCX={width}
+OutputCY={height}
+FPSType=0
+FPSCommon={fps}
+ColorFormat=RGB
+[Audio]
+SampleRate=48000
+ChannelSetup=Stereo
+[Output]
+Mode=Simple
+"""
+
+
+def require_obs_library() -> None:
+    """Skips (or fails, see `tests.require`) where obsws-python is missing."""
+    if importlib.util.find_spec("obsws_python") is None:
+        skip_for_want_of("obsws-python, the extra `obs`")
+
+
+def require_obs() -> None:
+    """Skips (or fails, see `tests.require`) where OBS cannot be run or not be talked to."""
+    require_obs_library()
+    require_program("obs", "Xvfb")
+    if not list(Path("/usr/lib").glob("*/obs-plugins/obs-websocket.so")):
+        skip_for_want_of("obs-plugins")
+
+
+class ObsStudio:
+    """A running OBS; its scene collection has an empty scene `Main` and a microphone `Mic/Aux`.
+
+    Attributes:
+        port: of obs-websocket.
+        environment: variables under which other programs find this OBS's settings.
+    """
+
+    def __init__(self, scripts: Sequence[Path] = ()) -> None:
+        """Writes the settings.
+
+        Args:
+            scripts: Lua scripts to load, which may bring kinds of sources.
+        """
+        self._folder = tempfile.TemporaryDirectory(prefix="llia-obs-")
+        folder = Path(self._folder.name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        (folder / "runtime").mkdir(mode=0o700)
+        settings = folder / "config" / "obs-studio"
+        (settings / "basic" / "profiles" / "Test").mkdir(parents=True)
+        (settings / "basic" / "scenes").mkdir()
+        width, height = SCREEN_PX
+        (settings / "global.ini").write_text(_GLOBAL.format(port=self.port, password=PASSWORD))
+        profile = _PROFILE.format(width=width, height=height, fps=FPS)
+        (settings / "basic" / "profiles" / "Test" / "basic.ini").write_text(profile)
+        microphone = {
+            "id": "pulse_input_capture", "versioned_id": "pulse_input_capture", "name": "Mic/Aux",
+            "settings": {"device_id": "default"},
+        }  # fmt: skip
+        main = {"id": "scene", "name": "Main", "settings": {"id_counter": 0, "items": []}}
+        collection = {
+            "name": "Test",
+            "current_scene": "Main",
+            "current_program_scene": "Main",
+            "scene_order": [{"name": "Main"}],
+            "AuxAudioDevice1": microphone,
+            "sources": [main],
+            "groups": [],
+            "transitions": [],
+            "modules": {"scripts-tool": [{"path": str(path), "settings": {}} for path in scripts]},
+        }
+        (settings / "basic" / "scenes" / "Test.json").write_text(json.dumps(collection))
+        self.environment = {
+            "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "XDG_RUNTIME_DIR": str(folder / "runtime"),
+        }
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> ObsStudio:
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def log(self) -> str:
+        return (Path(self._folder.name) / "log").read_text(errors="replace")
+
+    def _start(self) -> None:
+        folder = Path(self._folder.name)
+        reading, writing = os.pipe()
+        screen = ["-screen", "0", "{}x{}x24".format(*SCREEN_PX), "-nolisten", "tcp", "+extension", "GLX"]
+        with open(folder / "xvfb.log", "wb") as log:
+            command = ["Xvfb", "-displayfd", str(writing), *screen]
+            self._processes.append(subprocess.Popen(command, pass_fds=(writing,), stdout=log, stderr=log))
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            display = told.readline().strip()
+        environment = {
+            "PATH": os.environ["PATH"],
+            **self.environment,
+            "DISPLAY": f":{display}",
+            "LIBGL_ALWAYS_SOFTWARE": "1",
+            "GALLIUM_DRIVER": "llvmpipe",
+            "QT_QPA_PLATFORM": "xcb",
+            "LC_ALL": "C.UTF-8",
+        }
+        obs = ["obs", "--multi", "--verbose", "--disable-updater", "--disable-missing-files-check"]
+        with open(folder / "log", "wb") as log:
+            self._processes.append(
+                subprocess.Popen(obs, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            )
+        deadline_s = time.monotonic() + START_LIMIT_S
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
+                return
+            assert self._processes[-1].poll() is None and time.monotonic() < deadline_s, self.log[-4_000:]
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """Ends OBS as Ctrl-C does, then the screen; removes the folder."""
+        for process in reversed(self._processes):
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=END_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes.clear()
+        self._folder.cleanup()
