@@ -6,6 +6,7 @@ ahead of the presented moment, the collector takes finished frames, the presente
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -82,6 +83,7 @@ class AvatarSession:
         alpha: "straight" or "premultiplied", likewise.
         lookahead_ms: audio the model needs beyond a frame's time.
         daemon_counts: tells the whole daemon's counts, which stand in the statistics.
+        delays: by output, tells what it adds to the lead, milliseconds; likewise.
         frames: pictures at their time; newest wins suits viewers.
         audio: what is heard with each frame, 16 kHz, contiguous; a bounded queue suits players.
         events: what happens; a bounded queue.
@@ -123,6 +125,7 @@ class AvatarSession:
         self.fps, self.size_px, self.lookahead_ms = fps, size_px, lookahead_ms
         self.pixel_format, self.alpha = pixel_format, alpha
         self.daemon_counts: Callable[[], dict[str, int]] = dict
+        self.delays: dict[str, Callable[[], float]] = {}
         self._pipeline = pipeline
         self._presenter = Presenter(avatar_id, fps, lookahead_ms, lead_ms)
         self.frames: Relay[PresentedFrame] = self._presenter.frames
@@ -133,7 +136,9 @@ class AvatarSession:
         self._speech = SpeechQueue(StreamingResampler, queue_limit_s, LIVE_LIMIT_MS)
         self._other = OtherParty(SpeechQueue(StreamingResampler, queue_limit_s, LIVE_LIMIT_MS), make_detector)
         self._held_state: AvatarState | None = None
-        self._listening = self._listens_next = False
+        # None: the engine finds speaking and idle from the audio.
+        self._automatic: AvatarState | None = None
+        self._automatic_next: AvatarState | None = None
         self._switch_samples = 0
         self._failure = ""
         self._closed = threading.Event()
@@ -254,6 +259,8 @@ class AvatarSession:
         self._refuse_failed()
         with self._feeding:
             at_samples = self._presenter.cancel(self._speech.cancel())
+            self._automatic = self._automatic_next = AvatarState.LISTENING if self._other.speaking else None
+            self._tell_state()
             self._presenter.resume(self._pipeline.clear(at_samples))
             self._feed_to_lead()
 
@@ -266,7 +273,10 @@ class AvatarSession:
                 "other_ms": self._other.queue.waiting_samples * 1_000.0 / SAMPLE_RATE_HZ,
             }
             skipped = self._speech.skipped_samples + self._other.queue.skipped_samples
-        return self._presenter.statistics(queues, skipped * 1_000.0 / SAMPLE_RATE_HZ, self.daemon_counts())
+        skipped_ms = skipped * 1_000.0 / SAMPLE_RATE_HZ
+        statistics = self._presenter.statistics(queues, skipped_ms, self.daemon_counts())
+        delays_ms = {name: self.lead_ms + delay_ms() for name, delay_ms in self.delays.items()}
+        return dataclasses.replace(statistics, delays_ms=delays_ms)
 
     def close(self) -> None:
         """Ends threads, pipeline and relays; calling it again does nothing."""
@@ -320,7 +330,8 @@ class AvatarSession:
             if len(samples):
                 if not utterance.started:
                     utterance.started = True
-                    self._set_listening(False)
+                    if self._automatic_next is AvatarState.LISTENING:
+                        self._turn_to(AvatarState.SPEAKING)
                     self._presenter.utterance_started(utterance.utterance_id, utterance.turn_ns)
                 arrived_ns = utterance.arrived_ns if utterance.live else time.monotonic_ns()
                 self._push(samples, utterance.utterance_id, arrived_ns)
@@ -338,7 +349,7 @@ class AvatarSession:
     def _listen(self, count: int, patient: bool) -> bool:
         """Feeds what the other party says, or silence; False to wait for more of it. Holds `_feeding`."""
         heard, samples = self._other.take(count)
-        self._set_listening(self._other.speaking)
+        self._turn_to(AvatarState.LISTENING if self._other.speaking else None)
         if heard is not None and len(samples):
             arrived_ns = heard.arrived_ns if heard.live else time.monotonic_ns()
             self._push(samples, "", arrived_ns, audible=False)
@@ -348,25 +359,23 @@ class AvatarSession:
             self._push(np.zeros(count, np.float32), "")
         return True
 
-    def _set_listening(self, listening: bool) -> None:
-        """Listening begins or ends with the audio fed next."""
-        if listening != self._listens_next:
-            self._listens_next = listening
+    def _turn_to(self, state: AvatarState | None) -> None:
+        """The automatic state from the audio on that is fed next."""
+        if state != self._automatic_next:
+            self._automatic_next = state
             # The engine plans a frame when its look-ahead is there: frames before this keep their state.
-            self._switch_samples = self._presenter.fed_samples + int(
-                self.lookahead_ms * SAMPLE_RATE_HZ / 1_000
-            )
+            lookahead_samples = int(self.lookahead_ms * SAMPLE_RATE_HZ / 1_000)
+            self._switch_samples = self._presenter.fed_samples + lookahead_samples
 
     def _tell_state(self) -> None:
-        automatic = AvatarState.LISTENING if self._listening else None
-        self._pipeline.set_state(automatic if self._held_state is None else self._held_state)
+        self._pipeline.set_state(self._automatic if self._held_state is None else self._held_state)
 
     def _push(self, samples: Float, utterance_id: str, arrived_ns: int = 0, audible: bool = True) -> None:
         if (
-            self._listening != self._listens_next
+            self._automatic != self._automatic_next
             and self._presenter.fed_samples + len(samples) >= self._switch_samples
         ):
-            self._listening = self._listens_next
+            self._automatic = self._automatic_next
             self._tell_state()
         self._pipeline.push_audio(self._presenter.fed(samples, utterance_id, arrived_ns, audible))
 

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import zmq
 
-from bridge.errors import BridgeError, PortError
+from bridge.errors import BridgeError, PortError, SettingError, UnknownAvatarError
 from bridge.protocol.codec import ProtocolError, decode, encode
 from bridge.protocol.messages import Error, Message, Reply, Request
 
 R = TypeVar("R", bound=Reply)
 
-ANSWER_LIMIT_MS = 3_000
+ANSWER_LIMIT_MS = 2_000
 
 
 class DaemonClient:
@@ -24,12 +24,19 @@ class DaemonClient:
 
         Args:
             endpoint: of the daemon's control socket.
+
+        Raises:
+            SettingError: this is no address.
         """
         self._endpoint = endpoint
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
-        self._socket.connect(endpoint)
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError:
+            self._context.destroy()
+            raise SettingError(f"{endpoint!r} is no address; expected such as tcp://127.0.0.1:5570") from None
 
     def __enter__(self) -> DaemonClient:
         return self
@@ -45,6 +52,7 @@ class DaemonClient:
 
         Raises:
             PortError: no daemon answers there.
+            UnknownAvatarError: the daemon has no such avatar.
             BridgeError: the daemon refused, or answered something that cannot be read.
         """
         self._socket.send(encode(request))
@@ -57,4 +65,6 @@ class DaemonClient:
         if isinstance(reply, wanted):
             return reply
         assert isinstance(reply, Error)
+        if reply.code == UnknownAvatarError.code:
+            raise UnknownAvatarError(reply.text)
         raise BridgeError(f"the daemon at {self._endpoint} refuses: {reply.text}")

@@ -97,14 +97,14 @@ class SessionSettings:
 
     Attributes:
         client_timeout_s: a client that sends nothing for so long is gone and its avatars are freed.
-        max_avatars: open at once, the daemon's own included.
+        max_avatars: open at once, the daemon's own included; no more than a list on the wire holds.
         max_avatars_per_client: open at once for one client.
         max_clients: that have sent something lately.
     """
 
     client_timeout_s: float = setting(10.0, 1, 3_600, reload=True)
-    max_avatars: int = setting(32, 1, 256, reload=True)
-    max_avatars_per_client: int = setting(8, 1, 256, reload=True)
+    max_avatars: int = setting(32, 1, 64, reload=True)
+    max_avatars_per_client: int = setting(8, 1, 64, reload=True)
     max_clients: int = setting(256, 1, 4_096, reload=True)
 
 

@@ -15,6 +15,7 @@ from bridge.metrics import MetricsServer
 from bridge.outputs.web import WebServer
 from bridge.outputs.zmq_frames import FramePublisher
 from bridge.packs import Packs
+from bridge.picture_outputs import PictureOutputs
 from bridge.reload import Reloader
 from bridge.sessions import Sessions
 from bridge.sockets import RequestServer, bind, bound_port, endpoint, is_loopback, require_free_port
@@ -35,6 +36,7 @@ class Daemon:
         page_url: where the page is, "" without one.
         microphone: name of the microphone heard, "" if none.
         sound: the sound devices.
+        pictures: camera, rig and recordings.
         metrics: the figures for Prometheus.
     """
 
@@ -74,10 +76,13 @@ class Daemon:
         self.control_endpoint = endpoint(host, bound_port(control_socket))
         self.frames_endpoint = endpoint(host, bound_port(frames_socket))
 
+        self.pictures = PictureOutputs(settings.camera, settings.vmc, settings.recording)
+        self._stack.callback(self.pictures.close)
         speech = settings.speech
         self._packs = Packs(settings.engine, lead_ms=speech.lead_ms, queue_limit_s=speech.waiting_limit_s)
         self.session = self._packs.open()
         self._stack.callback(self.session.close)
+        self.pictures.show(self.session)
 
         counter = Counter()
         publisher = FramePublisher(frames_socket, counter)
@@ -97,6 +102,7 @@ class Daemon:
         self._control.post = requests.post
         self._stack.callback(requests.close)
         panel = Panel()
+        self.pictures.offer(panel)
         if page.enabled:
             endpoints = {"control": self.control_endpoint, "frames": self.frames_endpoint}
             server = WebServer(self.sessions.all, panel, host, page.port, endpoints)

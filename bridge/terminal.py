@@ -58,6 +58,7 @@ def show_places(console: Console, daemon: Daemon) -> None:
         ("avatar", f"{session.name}, {session.size_px} x {session.size_px} px, {session.fps} fps"),
         ("device", session.provider),
         *([("metrics", daemon.metrics.url)] if daemon.metrics.url else []),
+        *daemon.pictures.places(),
         ("microphone", daemon.microphone or "off"),
     ]
     title = f"LLIA {daemon_version()} runs. Ctrl-C ends it."

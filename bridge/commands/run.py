@@ -45,6 +45,11 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "delayed_audio.device",
         {"nargs": "?", "const": "", "metavar": "NAME", "help": "play the sound in step with the pictures"},
     ),
+    "--camera": (
+        "camera.device",
+        {"nargs": "?", "const": "", "metavar": "DEVICE", "help": "be a virtual camera (the first one)"},
+    ),
+    "--record": ("recording.file", {"metavar": "FILE", "help": "record into this .mp4 or .webm"}),
     "--no-greeting": ("speech.greeting", {"action": "store_false", "help": "start silently"}),
     "--no-page": ("page.enabled", {"action": "store_false", "help": "serve no web page"}),
 }  # fmt: skip
@@ -102,6 +107,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     given = vars(args)
     flags = {name: given[name] for name, _ in FLAGS.values()}
     flags["microphone.enabled"] = None if given["microphone.device"] is None else True
+    flags["camera.enabled"] = None if given["camera.device"] is None else True
     flags["delayed_audio.enabled"] = None if given["delayed_audio.device"] is None else True
     options = {name: option for option, (name, _) in FLAGS.items()}
     settings = read_settings(args.config, flags, assignments=args.set, options=options)

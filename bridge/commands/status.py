@@ -6,41 +6,29 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-import zmq
 from rich.console import Console
 from rich.table import Table
 
+from bridge.client import DaemonClient
 from bridge.config_reader import read_settings
-from bridge.errors import BridgeError, SettingError, UnknownAvatarError
-from bridge.protocol.codec import ProtocolError, decode, encode
+from bridge.errors import UnknownAvatarError
 from bridge.protocol.messages import (
     AvatarInfo,
-    Error,
     GetAvatarInfo,
     GetStatistics,
     Hello,
-    Message,
     Reply,
-    Request,
     Statistics,
     Welcome,
 )
 from bridge.sockets import endpoint
 
-TIMEOUT_S = 2.0
 PIPE_COLUMNS = 160
 """Width of the table where no terminal gives one."""
-
-R = TypeVar("R", bound=Reply)
-
-
-class NoDaemonError(BridgeError):
-    """Nobody answers, or not what a daemon would."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -53,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a table or JSON; returns 0. Raises NoDaemonError where no daemon answers within 2 s."""
+    """Prints a table or JSON; returns 0."""
     sockets = read_settings(args.config, {}).sockets
     told = _ask_all(args.endpoint or endpoint(sockets.host, sockets.control_port))
     if args.json:
@@ -67,62 +55,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ask_all(address: str) -> dict[str, Any]:
-    """Version, uptime and avatars of the daemon, in the words of the protocol."""
-    context = zmq.Context[zmq.Socket[bytes]]()
-    try:
-        daemon = _Daemon(context, address)
+    """Version, counts and avatars of the daemon, in the words of the protocol."""
+    counts: dict[str, int] = {}
+    avatars = []
+    with DaemonClient(address) as daemon:
         welcome = daemon.ask(Hello(client="llia status"), Welcome)
-        counts: dict[str, int] = {}
-        avatars = []
         for avatar_id in welcome.avatars:
             with contextlib.suppress(UnknownAvatarError):  # closed since
                 info = _fields(daemon.ask(GetAvatarInfo(avatar_id=avatar_id), AvatarInfo))
                 statistics = _fields(daemon.ask(GetStatistics(avatar_id=avatar_id), Statistics))
-                counts = statistics.pop("daemon", {})
+                counts = statistics.pop("daemon")
                 avatars.append({**info, "statistics": statistics})
-    finally:
-        context.destroy(linger=0)
     return {"endpoint": address, "daemon": welcome.daemon, "counts": counts, "avatars": avatars}
-
-
-class _Daemon:
-    """One connection; all answers together have to come within `TIMEOUT_S`."""
-
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
-        self._address = address
-        self._deadline_s = time.monotonic() + TIMEOUT_S
-        self._socket = context.socket(zmq.DEALER)
-        try:
-            self._socket.connect(address)
-        except zmq.ZMQError as error:
-            raise SettingError(
-                f"--endpoint {address}: {error.strerror}; expected such as tcp://127.0.0.1:5570"
-            ) from None
-
-    def ask(self, request: Request, wanted: type[R]) -> R:
-        """Sends a request and waits for its answer.
-
-        Raises:
-            NoDaemonError: it does not come, or is none.
-            UnknownAvatarError: there is no such avatar.
-        """
-        self._socket.send(encode(request))
-        left_ms = max(0, round((self._deadline_s - time.monotonic()) * 1_000))
-        if not self._socket.poll(left_ms):
-            raise NoDaemonError(
-                f"no daemon answers at {self._address} within {TIMEOUT_S:g} s; start one with `llia run`, "
-                "or name another with --endpoint"
-            )
-        try:
-            reply: Message = decode(self._socket.recv_multipart(), (wanted, Error))[0]
-        except ProtocolError as error:
-            raise NoDaemonError(f"{self._address} does not answer as a daemon does: {error}") from None
-        if isinstance(reply, wanted):
-            return reply
-        assert isinstance(reply, Error)
-        if reply.code == UnknownAvatarError.code:
-            raise UnknownAvatarError(reply.text)
-        raise NoDaemonError(f"{self._address} refuses: {reply.text}")
 
 
 def _fields(reply: Reply) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from bridge.errors import DeviceError, SettingError
 from bridge.outputs.canvas import Canvas
 from bridge.outputs.v4l2loopback import MODPROBE, keep_writable
 from bridge.pixels import convert
+from bridge.presenter import PresentedFrame
 from bridge.relay import Relay, Subscription
-from engine.types import VideoFrame
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -70,7 +70,7 @@ class VirtualCamera:
         self.name = self._device.name
         self.sent = 0
         self.late = 0
-        self._source: tuple[Relay[VideoFrame], Subscription[VideoFrame]] | None = None
+        self._source: tuple[Relay[PresentedFrame], Subscription[PresentedFrame]] | None = None
         self._published_s = 0.0
         self._delay_s = 0.5 / settings.fps
         self._closed = threading.Event()
@@ -82,7 +82,7 @@ class VirtualCamera:
         """From the publishing of a frame to its writing, smoothed mean; the avatar's lead comes before."""
         return self._delay_s * 1_000.0
 
-    def show(self, frames: Relay[VideoFrame]) -> None:
+    def show(self, frames: Relay[PresentedFrame]) -> None:
         """Shows an avatar from its next frame on, instead of what was shown before."""
         previous = self._source
         self._source = frames, frames.subscribe(newest=True, notify=self._note_time)

@@ -17,6 +17,7 @@ from bridge.errors import SettingError
 from bridge.outputs.background import OPAQUE, read_background
 from bridge.outputs.live_file import LiveVideoFile
 from bridge.outputs.video_file import CODECS, check_goal
+from bridge.presenter import PresentedFrame
 from bridge.relay import Relay
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, VideoFrame
 
@@ -46,7 +47,7 @@ class Recording:
     def __init__(
         self,
         goal: str,
-        frames: Relay[VideoFrame],
+        frames: Relay[PresentedFrame],
         audio: Relay[AudioChunk],
         *,
         size_px: int,
@@ -87,7 +88,7 @@ class Recording:
         self._fps = fps
         self._on_failure = on_failure
         self._frame_limit = max(4, WAITING_PICTURES_BYTES // (size_px * size_px * 4))
-        self._waiting: deque[VideoFrame | AudioChunk] = deque()
+        self._waiting: deque[PresentedFrame | AudioChunk] = deque()
         self._waiting_frames = 0
         self._waiting_samples = 0
         self._start_samples: int | None = None
@@ -101,6 +102,16 @@ class Recording:
             self._audio = audio.subscribe(newest=False, notify=self._take_audio)
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
+
+    @property
+    def active(self) -> bool:
+        """Whether it goes on."""
+        return self._stopped_s is None and not self.failure
+
+    @property
+    def seconds(self) -> float:
+        """Length of what is in the file."""
+        return (self._last_index + 1) / self._fps
 
     def stop(self) -> None:
         """Writes what waits and completes the file; calling it again does nothing."""
@@ -137,7 +148,7 @@ class Recording:
             self._waiting_samples += len(chunk.samples)
             self._changed.notify_all()
 
-    def _next(self) -> VideoFrame | AudioChunk | None:
+    def _next(self) -> PresentedFrame | AudioChunk | None:
         """Waits for the next item; None at the end."""
         with self._changed:
             while True:
@@ -169,7 +180,7 @@ class Recording:
         if self.dropped_frames:
             _log.warning("recording %s: too slow for %d frames", self.path, self.dropped_frames)
 
-    def _write_frame(self, frame: VideoFrame) -> None:
+    def _write_frame(self, frame: PresentedFrame) -> None:
         assert self._start_samples is not None
         index = round((frame.pts_samples - self._start_samples) * self._fps / SAMPLE_RATE_HZ)
         if index <= self._last_index:

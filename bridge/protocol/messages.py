@@ -324,6 +324,7 @@ class Statistics(Reply):
         queues: things that wait, by name, the unit in the name.
         drops: things lost, by name.
         daemon: counts of the whole daemon since its start, by name.
+        delays_ms: by output (camera): time from a sample's arrival to its picture there, the lead included.
     """
 
     type: ClassVar[str] = "statistics"
@@ -341,6 +342,7 @@ class Statistics(Reply):
     queues: dict[str, float] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
     daemon: dict[str, int] = field(default_factory=dict)
+    delays_ms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,3 +73,33 @@ def test_notify_wakes_a_poll_loop() -> None:
 def test_a_bound_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Relay[int]().subscribe(newest=False, bound=0)
+
+
+def test_what_is_withdrawn_cannot_be_given_away() -> None:
+    relay: Relay[int] = Relay()
+    subscription = relay.subscribe(newest=False)
+    relay.publish(1)
+    relay.publish(2)
+    assert subscription.get(0) == 1 and not subscription.stale
+    relay.withdraw()
+    assert subscription.stale and relay.last is None
+    assert subscription.get(0) is None
+    relay.publish(3)
+    assert subscription.get(0) == 3 and not subscription.stale
+
+
+def test_withdrawing_waits_for_a_consumer_that_is_giving_away() -> None:
+    relay: Relay[int] = Relay()
+    relay.subscribe(newest=False)
+    withdrawn = threading.Event()
+
+    def withdraw() -> None:
+        relay.withdraw()
+        withdrawn.set()
+
+    with relay.handing_over:
+        thread = threading.Thread(target=withdraw)
+        thread.start()
+        assert not withdrawn.wait(0.1)
+    thread.join(2.0)
+    assert withdrawn.is_set()

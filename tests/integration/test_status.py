@@ -76,4 +76,4 @@ def test_something_else_is_told_apart(capsys: pytest.CaptureFixture[str]) -> Non
         assert cli.main(["status", "--endpoint", f"tcp://127.0.0.1:{port}"]) == 1
         thread.join()
     errors = capsys.readouterr().err
-    assert "does not answer as a daemon does" in errors and errors.count("\n") == 1
+    assert "answers unreadably" in errors and errors.count("\n") == 1

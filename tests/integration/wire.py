@@ -27,8 +27,11 @@ class WireClient:
         self.control.send_multipart([header] if payload is None else [header, payload])
 
     def ask(self, kind: str, payload: bytes | None = None, **fields: Any) -> dict[str, Any]:
+        """The answer to this request; what else is answered before it is passed over."""
         self.send(kind, payload, request_id="ask", **fields)
-        return self.answer()
+        while (answer := self.answer())["request_id"] != "ask":
+            continue
+        return answer
 
     def answer(self, timeout_ms: int = 3_000) -> dict[str, Any]:
         assert self.control.poll(timeout_ms), "the daemon did not answer"

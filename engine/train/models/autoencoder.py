@@ -88,6 +88,15 @@ class PatchReference(nn.Module):
         return self.at_quarter(half), half
 
 
+def _with_inside(crop: Tensor) -> Tensor:
+    """RGB and, in place of alpha, where the picture is opaque all around: only there may a patch cover it.
+
+    At a transparent edge premultiplied colours are black; carried by a turning head they would be seen.
+    """
+    inside = -F.max_pool2d(-crop[:, 3:], 7, 1, 3)
+    return torch.cat([crop[:, :3], inside], dim=1)
+
+
 class ReferenceNet(nn.Module):
     """What the decoder needs of a picture, computed once.
 
@@ -120,10 +129,10 @@ class ReferenceNet(nn.Module):
         return {
             "mouth_quarter": mouth_quarter,
             "mouth_half": mouth_half,
-            "mouth_crop": mouth[:, :3],
+            "mouth_crop": _with_inside(mouth),
             "eyes_quarter": eyes_quarter,
             "eyes_half": eyes_half,
-            "eyes_crop": eyes[:, :, :3].flatten(0, 1),
+            "eyes_crop": _with_inside(eyes.flatten(0, 1)),
         }
 
     def motions(self, picture: Tensor) -> dict[str, Tensor]:
@@ -199,12 +208,13 @@ class PatchHead(nn.Module):
         latent_map = F.interpolate(latent_map, size=quarter.shape[-2:], mode="bilinear", align_corners=False)
         x = self.up(self.at_quarter(torch.cat([latent_map, quarter], dim=1)))
         out = self.out(self.at_half(torch.cat([x, half], dim=1))).float()
+        crop, inside = crop[:, :3].float(), crop[:, 3:].float()
         new, cover, mix = out[:, :3] + 0.5, torch.sigmoid(out[:, 3:4] - 1.0), torch.sigmoid(out[:, 4:5])
         height, width = int(crop.shape[-2]), int(crop.shape[-1])
         grid = geo.centre_grid(height, width, crop.device)
         places = grid + self.FLOW_SCALE * out[:, 5:].permute(0, 2, 3, 1)
-        moved = _warp(crop.float(), places)
-        return torch.cat([moved + mix * (new - moved), cover], dim=1), moved, new
+        moved = _warp(crop, places)
+        return torch.cat([moved + mix * (new - moved), cover * inside], dim=1), moved, new
 
 
 class Decoder(nn.Module):
