@@ -264,6 +264,11 @@ class AvatarSession:
             self._presenter.resume(self._pipeline.clear(at_samples))
             self._feed_to_lead()
 
+    def drop_speech(self) -> None:
+        """Tells listeners that what is spoken and waits is cancelled: the avatar ends, or its engine has."""
+        with self._feeding:
+            self._presenter.abandon(self._speech.cancel())
+
     def statistics(self) -> Statistics:
         """The figures of this moment; also published once a second."""
         with self._feeding:
@@ -302,6 +307,7 @@ class AvatarSession:
         about = {"avatar_id": self.avatar_id}
         _log.error("the avatar has stopped: %s", self._failure, extra=about)
         _log.debug("where it stopped", exc_info=error, extra=about)
+        self.drop_speech()
         self.events.publish(Error(code="avatar_failed", text=self._failure, avatar_id=self.avatar_id))
 
     def _feed(self) -> None:

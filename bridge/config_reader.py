@@ -98,7 +98,7 @@ def _shipped_configs() -> dict[str, Path]:
             installed = distribution("llia-bridge").files or []
         except PackageNotFoundError:
             installed = []
-        files = [Path(str(file.locate())) for file in installed if file.parent.name == "configs"]
+        files = [Path(str(file.locate())).resolve() for file in installed if file.parent.name == "configs"]
     return {file.stem: file for file in files}
 
 

@@ -235,8 +235,10 @@ class Control:
                 "unsupported_version",
                 f"the client speaks versions {hello.versions}, this daemon version {PROTOCOL_VERSION} only",
             )
-        if hello.resume:
-            self._sessions.resume(client, hello.resume)
+        taken = self._sessions.resume(client, hello.resume) if hello.resume else []
+        _log.info("hello from %r", hello.client, extra={"client": client.identity.hex()})
+        for avatar_id in taken:
+            _log.info("taken up again", extra={"client": client.identity.hex(), "avatar_id": avatar_id})
         sessions, settings = self._sessions.all(), self._sessions.settings
         expressive = any(session.can_set_expression for session in sessions)
         return Welcome(

@@ -10,6 +10,7 @@ import zmq
 from bridge.config import SessionSettings, Settings, SpeechSettings
 from bridge.control import Control, daemon_version
 from bridge.inputs.audio_file import FileSpeaker
+from bridge.keys import Doorkeeper
 from bridge.meter import Counter
 from bridge.metrics import MetricsServer
 from bridge.outputs.web import WebServer
@@ -65,14 +66,24 @@ class Daemon:
 
     def _start(self, settings: Settings, say: Path | None) -> None:
         host, page = settings.sockets.host, settings.page
+        # The page has no keys: with a public host it stays on loopback.
+        page_host = host if is_loopback(host) else "127.0.0.1"
         if page.enabled:
-            require_free_port(host, page.port, "--page-port")
+            require_free_port(page_host, page.port, "--page-port")
         context = zmq.Context[zmq.Socket[bytes]]()
         self._stack.callback(context.term)
-        control_socket = bind(context, zmq.ROUTER, host, settings.sockets.control_port, "--control-port")
+        counter = Counter()
+        doorkeeper = Doorkeeper(context, counter, settings.sockets.keys)
+        self._stack.callback(doorkeeper.close)
+        control_socket = bind(
+            context, zmq.ROUTER, host, settings.sockets.control_port, "--control-port", doorkeeper
+        )
         self._stack.callback(control_socket.close)
-        frames_socket = bind(context, zmq.XPUB, host, settings.sockets.frames_port, "--frames-port")
+        frames_socket = bind(
+            context, zmq.XPUB, host, settings.sockets.frames_port, "--frames-port", doorkeeper
+        )
         self._stack.callback(frames_socket.close)
+        doorkeeper.watch()
         self.control_endpoint = endpoint(host, bound_port(control_socket))
         self.frames_endpoint = endpoint(host, bound_port(frames_socket))
 
@@ -84,7 +95,6 @@ class Daemon:
         self._stack.callback(self.session.close)
         self.pictures.show(self.session)
 
-        counter = Counter()
         publisher = FramePublisher(frames_socket, counter)
         self._stack.callback(publisher.close)
         self.sessions = Sessions(publisher, settings.sessions, counter)
@@ -105,7 +115,7 @@ class Daemon:
         self.pictures.offer(panel)
         if page.enabled:
             endpoints = {"control": self.control_endpoint, "frames": self.frames_endpoint}
-            server = WebServer(self.sessions.all, panel, host, page.port, endpoints)
+            server = WebServer(self.sessions.all, panel, page_host, page.port, endpoints, counter)
             server.start()
             self._stack.callback(server.close)
             self.page_url = server.url
@@ -125,6 +135,8 @@ class Daemon:
 
     def register_reloads(self, reloader: Reloader) -> None:
         """Lets settings take effect that can without a restart."""
+        reloader.register("camera", self.pictures.apply_camera)
+        reloader.register("recording", self.pictures.apply_recording)
         reloader.register("metrics", self.metrics.apply)
         reloader.register("sessions", self._apply_sessions)
         reloader.register("speech", self._apply_speech)

@@ -10,6 +10,7 @@ import json
 import logging
 import logging.handlers
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,7 @@ MIN_SECRET_CHARS = 8
 
 OURS = ("bridge", "engine")
 
+_log = logging.getLogger(__name__)
 # What could steer a terminal.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), 127)}
 _secrets: set[str] = set()
@@ -48,6 +50,7 @@ def configure(settings: LogSettings) -> None:
     """Sends the log where the settings say; calling it again replaces what was before.
 
     Libraries are heard from "warning" on, whatever the level: their own details are not ours to tell.
+    A thread that dies of an error is told there too.
 
     Raises:
         SettingError: the file cannot be written; the log stays as it was.
@@ -60,10 +63,17 @@ def configure(settings: LogSettings) -> None:
     root.setLevel(max(level, logging.WARNING))
     for name in OURS:
         logging.getLogger(name).setLevel(level)
+    threading.excepthook = _thread_died
     previous, _handler = _handler, handler
     if previous is not None:
         root.removeHandler(previous)
         previous.close()
+
+
+def _thread_died(died: threading.ExceptHookArgs) -> None:
+    name = died.thread.name if died.thread is not None else "?"
+    if died.exc_value is not None and died.exc_type is not SystemExit:
+        _log.critical("the thread %s has died of an error", name, exc_info=died.exc_value)
 
 
 def _opened(settings: LogSettings) -> logging.Handler:

@@ -135,6 +135,10 @@ FIGURES = (
         "first_frame_seconds", "From the newest utterance's first sample to its first frame.",
         lambda s: {"": s.first_frame_ms / 1e3} if s.first_frame_ms >= 0 else {},
     ),
+    _Figure(
+        "latency_seconds", "From sound to picture, mean of the last second; none in silence.",
+        lambda s: {"": s.latency_ms / 1e3} if s.latency_ms >= 0 else {},
+    ),
     _Figure("queue", "What waits, in the unit at the end of its name.", lambda s: s.queues, "queue"),
     _Figure("drops", "What was lost.", lambda s: s.drops, "kind", CounterMetricFamily),
     _Figure("stalls", "Times that frames came too late.", lambda s: {"": s.stalls}, kind=CounterMetricFamily),

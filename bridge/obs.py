@@ -106,6 +106,7 @@ class Obs:
     def close(self) -> None:
         """Ends the connection; calling it again does nothing."""
         self._client.disconnect()
+        self._client.base_client.ws.shutdown()  # a broken connection is left open by `disconnect`
 
     def set_up(self, avatar: ObsAvatar, scene: str, name: str, audio: str) -> list[str]:
         """Makes what is missing and brings the rest up to date; where a user has put the source, it stays.

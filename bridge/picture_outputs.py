@@ -66,6 +66,19 @@ class PictureOutputs:
         if self._recording.file:
             self.record(session, self._recording.file)
 
+    def apply_camera(self, camera: CameraSettings) -> None:
+        """Changes the camera's background and mirror.
+
+        Raises:
+            SettingError: the background is not usable; nothing changes.
+        """
+        if self.camera is not None:
+            self.camera.apply(camera)
+
+    def apply_recording(self, recording: RecordingSettings) -> None:
+        """For recordings that are started from now on."""
+        self._recording = recording
+
     def record(self, session: AvatarSession, goal: str) -> None:
         """Starts a recording.
 
@@ -134,4 +147,6 @@ class PictureOutputs:
             "active": recording is not None and recording.active,
             "file": "" if recording is None else str(recording.path),
             "seconds": 0.0 if recording is None else recording.seconds,
+            "dropped_frames": 0 if recording is None else recording.dropped_frames,
+            "failure": "" if recording is None else recording.failure,
         }

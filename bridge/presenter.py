@@ -153,6 +153,16 @@ class Presenter:
                 self.events.publish(event)
             return self._resume_samples
 
+    def abandon(self, waiting_ids: list[str]) -> None:
+        """Tells that utterances will not be shown to their end; the rest goes on.
+
+        Args:
+            waiting_ids: those that were not fed yet.
+        """
+        with self._changed:
+            for event in self._tracker.cancelled(waiting_ids, self._shown_samples):
+                self.events.publish(event)
+
     def resume(self, epoch: int) -> None:
         """The engine has forgotten; its frames bear this epoch now."""
         with self._changed:

@@ -230,7 +230,9 @@ class Sessions:
         """Forgets clients that have been silent for too long and frees their avatars."""
         with self._lock:
             oldest_s = self._monotonic_s() - self.settings.client_timeout_s
-            for client in [c for c in self._clients.values() if c.seen_s < oldest_s]:
+            for client in list(self._clients.values()):
+                if client.seen_s >= oldest_s or client.avatars - self._avatars.keys():
+                    continue  # who waits for an avatar to open need not say anything meanwhile
                 del self._clients[client.identity]
                 for avatar_id in sorted(client.avatars & self._avatars.keys()):
                     _log.info("freed: its client has been silent", extra={"avatar_id": avatar_id})
@@ -251,6 +253,7 @@ class Sessions:
         del self._avatars[session.avatar_id]
 
         def close() -> None:
+            session.drop_speech()
             session.events.publish(AvatarClosed(avatar_id=session.avatar_id, reason=reason))
             self._publisher.remove(session.avatar_id)
             session.close()
@@ -265,21 +268,23 @@ class Sessions:
         done: Callable[[AvatarSession | BridgeError], None],
     ) -> None:
         if self._owner(avatar_id) is None or self._closed:
-            return  # the client is gone: nobody waits for it
+            return  # the daemon ends
         try:
             session = start(avatar_id)
         except Exception as error:
             with self._lock:
                 if (owner := self._owner(avatar_id)) is not None:
                     owner.avatars.discard(avatar_id)
+                    owner.seen_s = self._monotonic_s()
             done(_refusal(error))
             return
         session.daemon_counts = self.counts
         with self._lock:
-            wanted = self._owner(avatar_id) is not None and not self._closed
-            if wanted:
+            owner = None if self._closed else self._owner(avatar_id)
+            if owner is not None:
+                owner.seen_s = self._monotonic_s()
                 self._avatars[avatar_id] = session
-        if not wanted:
+        if owner is None:
             session.close()
             return
         self._publisher.add(session)

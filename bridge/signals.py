@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -45,4 +44,4 @@ class Signals:
 
 
 def _is_terminal() -> bool:
-    return sys.stdout is not None and os.isatty(sys.stdout.fileno())
+    return sys.stdout is not None and sys.stdout.isatty()

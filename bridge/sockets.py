@@ -14,6 +14,7 @@ from collections.abc import Callable
 import zmq
 
 from bridge.errors import PortError
+from bridge.keys import Doorkeeper
 from bridge.protocol.codec import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES
 
 MAX_PARTS = 3
@@ -23,7 +24,12 @@ WAITING_PUBLISHED = 24
 """Messages that may wait for one slow subscriber before newer ones are dropped for it: under 1 s of frames
 and audio."""
 
-HEARTBEAT_MS = 2_000
+KEEPALIVE_S = 5
+"""TCP asks a silent peer so often; after three questions without an answer the connection is ended. Not
+ZeroMQ's own heartbeat: with it libzmq 4.3.5 aborts the process when a client dies while its requests wait
+(github.com/zeromq/libzmq/issues/4841)."""
+HANDSHAKE_MS = 5_000
+"""A connection that has not said what it wants by then is ended."""
 POLL_MS = 100
 
 _log = logging.getLogger(__name__)
@@ -46,40 +52,52 @@ def require_loopback(host: str, key: str) -> None:
     if not is_loopback(host):
         raise PortError(
             f"{key} is {host!r}, but the daemon has no keys against strangers and listens on loopback only; "
-            "use 127.0.0.1"
+            "use 127.0.0.1, or make keys with `llia keys DIR` and name the folder in sockets.keys"
         )
 
 
 def bind(
-    context: zmq.Context[zmq.Socket[bytes]], kind: int, host: str, port: int, flag: str
+    context: zmq.Context[zmq.Socket[bytes]],
+    kind: int,
+    host: str,
+    port: int,
+    flag: str,
+    doorkeeper: Doorkeeper | None = None,
 ) -> zmq.Socket[bytes]:
     """Makes a socket with all limits set and binds it.
 
     Args:
         context: ZeroMQ context.
         kind: `zmq.ROUTER` or `zmq.XPUB`.
-        host: loopback address.
+        host: loopback address, or any where the doorkeeper has keys.
         port: 0 lets the system choose one (see `bound_port`).
         flag: the command line flag that changes the port, for the error.
+        doorkeeper: keeps strangers out.
 
     Raises:
-        PortError: not loopback, or the port is taken or not allowed.
+        PortError: not loopback and no keys, or the port is taken or not allowed.
     """
-    require_loopback(host, "sockets.host")
+    if doorkeeper is None or not doorkeeper.has_keys:
+        require_loopback(host, "sockets.host")
     bound = context.socket(kind)
     bound.linger = 0
     for option, value in (
-        (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
-        (zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS),
+        (zmq.TCP_KEEPALIVE, 1),
+        (zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S),
+        (zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S),
+        (zmq.TCP_KEEPALIVE_CNT, 3),
         (
             zmq.MAXMSGSIZE,
             MAX_SUBSCRIPTION_BYTES if kind == zmq.XPUB else MAX_PAYLOAD_BYTES + MAX_HEADER_BYTES,
         ),
+        (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         (zmq.IPV6, int(":" in host)),
         (zmq.RCVHWM, WAITING_REQUESTS),
         (zmq.SNDHWM, WAITING_PUBLISHED),
     ):
         bound.setsockopt(option, value)
+    if doorkeeper is not None:
+        doorkeeper.guard(bound)
     try:
         bound.bind(endpoint(host, port))
     except zmq.ZMQError as error:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 ECHO_QUEUE = 50
 """Pieces of one frame each."""
-OUTPUT_JITTER_MS = 20.0
-"""What an output needs beyond its own latency, so that blocks that come late are in time still."""
 
 
 class Sound:
@@ -105,11 +103,14 @@ class Sound:
         self._stack.callback(EchoReader(audio, take).close)
 
     def _behind_ms(self) -> float:
-        """How long after its arrival a sound has to be heard to be in step with the pictures."""
-        output, microphone = self.output, self.microphone
-        if output is None:
-            return 0.0
-        if microphone is None:  # the echo: a frame's piece arrives whole when its first sample is due
-            return max(1_000.0 / self._session.fps, output.latency_ms + OUTPUT_JITTER_MS)
+        """How long after its end arrived a piece has to be heard to be in step with the pictures."""
+        microphone = self.microphone
+        if microphone is None:  # a piece of the echo arrives whole when its first sample is due
+            return 1_000.0 / self._session.fps + self._camera_ms()
         waiting_ms = self._session.statistics().queues["speech_ms"]
-        return self._session.lead_ms + (waiting_ms if microphone.speaks else microphone.added_ms)
+        added_ms = waiting_ms if microphone.speaks else microphone.added_ms
+        return self._session.lead_ms + added_ms + self._camera_ms()
+
+    def _camera_ms(self) -> float:
+        """Where a camera shows the pictures, it is its picture that the sound has to be in step with."""
+        return max((delay_ms() for delay_ms in self._session.delays.values()), default=0.0)

@@ -26,11 +26,11 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 def test_command_is_installed_and_lists_its_subcommands() -> None:
     llia = run(str(Path(sys.executable).with_name("llia")), "--help")
     assert llia.returncode == 0, llia.stderr
-    for name in ("run", "status", "render", "devices", "obs", "check", "bench"):
+    for name in ("run", "status", "render", "devices", "obs", "keys", "check", "bench"):
         assert re.search(rf"^ +{name} ", llia.stdout, re.M), name
 
 
-@pytest.mark.parametrize("name", ["run", "status", "render", "devices", "obs", "check", "bench"])
+@pytest.mark.parametrize("name", ["run", "status", "render", "devices", "obs", "keys", "check", "bench"])
 def test_every_subcommand_explains_itself(name: str) -> None:
     shown = run(sys.executable, "-m", "bridge.cli", name, "--help")
     assert shown.returncode == 0, shown.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from bridge.check import check_installation
@@ -13,9 +12,7 @@ from bridge.config_reader import read_settings
 def add_parser(subparsers: Any) -> None:
     """Adds `check` to the command line."""
     parser = subparsers.add_parser("check", help="what is wrong with this installation", description=__doc__)
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings in TOML (see configs/default.toml)"
-    )
+    parser.add_argument("--config", metavar="FILE", help="settings in TOML, or a shipped file's name")
     parser.add_argument("--pack", help="name of a shipped model pack or its folder (nano)")
     parser.set_defaults(run=run)
 

@@ -6,14 +6,14 @@ import argparse
 from typing import Any
 from urllib.parse import urlencode
 
-from bridge.client import DaemonClient
+from bridge.client import DaemonClient, daemon_address
 from bridge.config import Settings
 from bridge.config_reader import read_settings
 from bridge.errors import BridgeError
 from bridge.obs import DEFAULT_PORT, Obs, ObsAvatar
 from bridge.obs_config import read_obs_server
 from bridge.protocol.messages import AvatarInfo, GetAvatarInfo, GetStatistics, Hello, Statistics, Welcome
-from bridge.sockets import endpoint
+from bridge.sockets import is_loopback
 
 SETUP_TEXT = """Makes the scene, the source and its place, and delays OBS's microphone by the avatar's
 measured latency, so that voice and picture meet. Run it again whenever you like: your own placement stays."""
@@ -96,14 +96,15 @@ def _running_avatar(settings: Settings, avatar_id: str) -> ObsAvatar:
         BridgeError: it does not run, or has no such avatar.
     """
     sockets = settings.sockets
-    with DaemonClient(endpoint(sockets.host, sockets.control_port)) as daemon:
+    with DaemonClient(daemon_address(sockets), sockets.keys) as daemon:
         welcome = daemon.ask(Hello(client="llia obs"), Welcome)
         info = daemon.ask(GetAvatarInfo(avatar_id=avatar_id), AvatarInfo)
         statistics = daemon.ask(GetStatistics(avatar_id=avatar_id), Statistics)
     query = {"avatar": avatar_id} if avatar_id else {}
     if settings.obs.sound:
         query["sound"] = "1"
-    host = f"[{sockets.host}]" if ":" in sockets.host else sockets.host
+    host = sockets.host if is_loopback(sockets.host) else "127.0.0.1"  # as the daemon serves the page
+    host = f"[{host}]" if ":" in host else host
     return ObsAvatar(
         avatar_id=info.avatar_id,
         size_px=max(info.width, info.height),

@@ -62,7 +62,9 @@ def add_parser(subparsers: Any) -> None:
         "run", help="start the daemon: page, ZeroMQ, default avatar", description=__doc__
     )
     parser.add_argument(
-        "--config", metavar="FILE", help="settings in TOML, or one of streamer, webcam and unity-npc"
+        "--config",
+        metavar="FILE",
+        help="settings in TOML, or a shipped file's name: streamer, webcam, unity-npc",
     )
     parser.add_argument("--say", type=Path, metavar="FILE", help="an audio file to speak at the start")
     for option, (name, shown) in FLAGS.items():

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bridge.client import DaemonClient
+from bridge.client import DaemonClient, daemon_address
 from bridge.config_reader import read_settings
 from bridge.errors import UnknownAvatarError
 from bridge.protocol.messages import (
@@ -25,7 +25,6 @@ from bridge.protocol.messages import (
     Statistics,
     Welcome,
 )
-from bridge.sockets import endpoint
 
 PIPE_COLUMNS = 160
 """Width of the table where no terminal gives one."""
@@ -43,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a table or JSON; returns 0."""
     sockets = read_settings(args.config, {}).sockets
-    told = _ask_all(args.endpoint or endpoint(sockets.host, sockets.control_port))
+    told = _ask_all(args.endpoint or daemon_address(sockets), sockets.keys)
     if args.json:
         print(json.dumps(told, indent=2))
     else:
@@ -54,11 +53,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _ask_all(address: str) -> dict[str, Any]:
+def _ask_all(address: str, keys: str) -> dict[str, Any]:
     """Version, counts and avatars of the daemon, in the words of the protocol."""
     counts: dict[str, int] = {}
     avatars = []
-    with DaemonClient(address) as daemon:
+    with DaemonClient(address, keys) as daemon:
         welcome = daemon.ask(Hello(client="llia status"), Welcome)
         for avatar_id in welcome.avatars:
             with contextlib.suppress(UnknownAvatarError):  # closed since
@@ -86,7 +85,7 @@ def _show(console: Console, told: Mapping[str, Any]) -> None:
         table.add_column(column)
     for avatar in told["avatars"]:
         now = avatar["statistics"]
-        latency = {name: now[f"{name}_ms"] for name in ("first_frame", "lead", "compute")}
+        latency = {name: now[f"{name}_ms"] for name in ("latency", "first_frame", "lead", "compute")}
         lost = {"stalls": now["stalls"], "skipped_audio_ms": now["skipped_audio_ms"], **now["drops"]}
         size = f"{avatar['width']} x {avatar['height']}"
         table.add_row(

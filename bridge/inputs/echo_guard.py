@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +16,8 @@ GUARDS = ("off", "half_duplex", "echo")
 
 RELEASE_MS = 500
 """The guard stays shut so long after its last reason: the sound's way out, through the room and back in."""
+KNOWN_S = 30.0
+"""A loudspeaker that was heard is taken to be there for so long: its sound needs no comparing."""
 AUDIBLE_RMS = 0.003
 """-50 dBFS; below it nothing is compared."""
 WINDOW_MS = 600
@@ -25,21 +26,20 @@ EVERY_MS = 100
 LIKENESS = 0.42
 """Correlation from which on two sounds are the same. Measured: speech and other speech reach 0.36."""
 _DECIMATION = 4
+_BLOCK = 320
 
 
 class EchoGuard:
     """Compares what is heard with what the avatar has just spoken. Safe from any thread."""
 
-    def __init__(
-        self, mode: str, is_own: Callable[[str], bool], monotonic_s: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, mode: str, is_own: Callable[[str], bool]) -> None:
         """Starts open.
 
         Args:
             mode: "off"; "half_duplex": the microphone is shut while the avatar speaks what does not come
-                from it; "echo": it is shut while it hears what the avatar has just spoken.
+                from it; "echo": it is shut while it hears what the avatar has just spoken, and for some time
+                after as with "half_duplex".
             is_own: whether an utterance id is the microphone's.
-            monotonic_s: the wall clock.
 
         Raises:
             ValueError: there is no such mode.
@@ -48,37 +48,45 @@ class EchoGuard:
             raise ValueError(f"mode is {mode!r}; there are {', '.join(GUARDS)}")
         self.mode = mode
         self._is_own = is_own
-        self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._played = np.zeros(HISTORY_MS * SAMPLE_RATE_HZ // 1_000, np.float32)
         self._heard = np.zeros(WINDOW_MS * SAMPLE_RATE_HZ // 1_000, np.float32)
-        self._since_compared = 0
-        self._shut_until_s = -1.0
+        # What was heard is the clock: on a busy machine blocks come late, and many at once.
+        self._heard_ms = self._compared_ms = 0.0
+        self._shut_until_ms = self._known_until_ms = -1.0
 
     def play(self, samples: Float, utterance_id: str) -> None:
         """The avatar speaks float32 [T] at 16 kHz, as its `audio` relay tells."""
-        if self.mode == "half_duplex":
-            if utterance_id and not self._is_own(utterance_id) and _rms(samples) > AUDIBLE_RMS:
-                self._shut()
-        elif self.mode == "echo":
+        if self.mode == "echo":
             with self._lock:
                 self._played = np.concatenate([self._played, samples])[-len(self._played) :]
+        known = self._heard_ms < self._known_until_ms
+        others = bool(utterance_id) and not self._is_own(utterance_id)
+        if others and (self.mode == "half_duplex" or known) and _rms(samples) > AUDIBLE_RMS:
+            self._shut()
 
     def hear(self, samples: Float) -> bool:
         """The microphone heard float32 [T] at 16 kHz; returns whether the guard is shut."""
+        self._heard_ms += len(samples) * 1_000 / SAMPLE_RATE_HZ
         if self.mode == "echo":
             self._heard = np.concatenate([self._heard, samples])[-len(self._heard) :]
-            self._since_compared += len(samples)
-            if self._since_compared >= EVERY_MS * SAMPLE_RATE_HZ // 1_000:
-                self._since_compared = 0
-                with self._lock:
-                    played = self._played
-                if likeness(self._heard, played) >= LIKENESS:
-                    self._shut()
-        return self._monotonic_s() < self._shut_until_s
+            if self._heard_ms - self._compared_ms >= EVERY_MS:
+                return self.compare()
+        return self._heard_ms < self._shut_until_ms
+
+    def compare(self) -> bool:
+        """Compares at once, which `hear` does every 100 ms; returns whether the guard is shut."""
+        if self.mode == "echo":
+            self._compared_ms = self._heard_ms
+            with self._lock:
+                played = self._played
+            if likeness(self._heard, played) >= LIKENESS:
+                self._shut()
+                self._known_until_ms = self._heard_ms + 1_000 * KNOWN_S
+        return self._heard_ms < self._shut_until_ms
 
     def _shut(self) -> None:
-        self._shut_until_s = self._monotonic_s() + RELEASE_MS / 1_000
+        self._shut_until_ms = self._heard_ms + RELEASE_MS
 
 
 def likeness(heard: Float, played: Float) -> float:
@@ -87,7 +95,7 @@ def likeness(heard: Float, played: Float) -> float:
     Both are narrowed to 0.1-2 kHz with the lows weakened: there speech is strong and vowels differ. 0 where
     either is too quiet to tell.
     """
-    if _rms(heard) < AUDIBLE_RMS or _rms(played) < 0.1 * AUDIBLE_RMS:
+    if min(_loudest(heard), _loudest(played)) < AUDIBLE_RMS:
         return 0.0
     piece, history = _narrowed(heard), _narrowed(played)
     size = 1 << (len(history) + len(piece) - 1).bit_length()
@@ -106,6 +114,12 @@ def _narrowed(samples: Float) -> npt.NDArray[np.float64]:
     frequency_hz = np.arange(len(spectrum)) * SAMPLE_RATE_HZ / len(samples)
     spectrum *= np.where(frequency_hz > 100.0, frequency_hz / 1_000.0, 0.0)
     return np.asarray(np.fft.irfft(spectrum, len(samples) // _DECIMATION))
+
+
+def _loudest(samples: Float) -> float:
+    """RMS of the loudest 20 ms: a voice that just begins counts, too."""
+    blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    return float(np.sqrt(np.max(np.mean(np.square(blocks), axis=1))))
 
 
 def _rms(samples: Float) -> float:

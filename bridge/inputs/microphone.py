@@ -200,22 +200,23 @@ class Microphone:
 
     def _take(self, block: Float) -> None:
         talks = self.gate.hear(self._resampler.push(block))
-        if self._forward is not None:
-            self._forward(block if self.gate.lets_through else np.zeros_like(block), self.sample_rate_hz)
+        lets_through = self.gate.lets_through
         if talks:
-            if not self._utterance_id:
-                self._utterance_id = f"{UTTERANCE_PREFIX}{next(self._numbers)}"
-                if self.gate.mode == "vad":
-                    block = np.concatenate([*self._pre_roll, block])
             self._speak(block)
         else:
             self._end_utterance()
-        if talks or not self.gate.lets_through:
+        if self._forward is not None:  # after it was spoken: what waits before its end counts for its delay
+            self._forward(block if lets_through else np.zeros_like(block), self.sample_rate_hz)
+        if talks or not lets_through:
             self._pre_roll.clear()  # spoken already, or not to be spoken
         else:
             self._pre_roll.append(block)
 
     def _speak(self, block: Float) -> None:
+        if not self._utterance_id:
+            self._utterance_id = f"{UTTERANCE_PREFIX}{next(self._numbers)}"
+            if self.gate.mode == "vad":
+                block = np.concatenate([*self._pre_roll, block])
         try:
             self._push(block[:, None], self.sample_rate_hz, self._utterance_id, live=True)
         except UtteranceCancelledError:  # a barge-in; go on listening

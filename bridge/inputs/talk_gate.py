@@ -45,9 +45,16 @@ class TalkGate:
 
     def hear(self, samples: npt.NDArray[np.float32]) -> bool:
         """Takes the next audio, float32 [T] mono at 16 kHz; returns whether it is the user talking."""
-        self._held = self._guard.hear(samples)
-        speaking = self._vad.push(samples)
-        return self.lets_through and (speaking or self.mode != "vad")
+        held, speaking = self._guard.hear(samples), self.mode != "vad"
+        if self.mode == "vad" and not held:
+            silent = not self._vad.speaking
+            speaking = self._vad.push(samples)
+            # A voice begins: whose, is asked before anything of it is spoken.
+            held = speaking and silent and self._guard.compare()
+        if held and not self._held:
+            self._vad.reset()  # its hangover belongs to the avatar's voice
+        self._held = held
+        return speaking and self.lets_through
 
     def reset(self) -> None:
         """The audio broke off: what follows is another stream."""

@@ -37,7 +37,9 @@ SILENT_S = 2.0
 """An avatar without frames for so long is replaced by the placeholder."""
 REOPEN_S = 2.0
 """How often a device that has gone is looked for."""
-DELAY_SMOOTHING = 0.1
+DELAY_SMOOTHING = 0.03
+COMPOSE_RESERVE_S = 0.002
+"""Composing begins so much earlier than it takes."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,16 +65,16 @@ class VirtualCamera:
                 f"camera: {settings.width_px} x {settings.height_px} px is not possible; both have to be even"
             )
         self._settings = settings
-        self._canvas = Canvas(
-            settings.width_px, settings.height_px, settings.background, settings.blur_px, settings.mirror
-        )
+        self._canvas = _canvas(settings)
         self._device = _Device(settings)
         self.name = self._device.name
         self.sent = 0
         self.late = 0
         self._source: tuple[Relay[PresentedFrame], Subscription[PresentedFrame]] | None = None
         self._published_s = 0.0
-        self._delay_s = 0.5 / settings.fps
+        self._step_s = 1.0 / settings.fps
+        self._delay_s = self._step_s / 2
+        self._compose_s = COMPOSE_RESERVE_S
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
@@ -89,6 +91,14 @@ class VirtualCamera:
         if previous is not None:
             previous[1].close()
 
+    def apply(self, settings: CameraSettings) -> None:
+        """Changes background and mirror from the next frame on.
+
+        Raises:
+            SettingError: the background is not usable; nothing changes.
+        """
+        self._canvas = _canvas(settings)
+
     def close(self) -> None:
         """Frees the device; calling it again does nothing."""
         self._closed.set()
@@ -102,19 +112,23 @@ class VirtualCamera:
 
     def _run(self) -> None:
         shown = self._placeholder("LLIA is starting")
-        stopped = self._placeholder("The avatar has stopped")
         seen_s = 0.0
         tick_s = time.monotonic()
         while not self._closed.is_set():
+            # The newest frame is taken as late as can be, so that it is composed just when its tick comes.
+            self._wait_until(tick_s - self._compose_s)
             source = self._source
             frame = None if source is None else source[1].get(0)
             if source is None or frame is None:
                 if seen_s and time.monotonic() - seen_s > SILENT_S:
-                    shown = stopped
+                    shown, seen_s = self._placeholder("The avatar has stopped"), 0.0
+                self._wait_until(tick_s)
                 self._send(shown)
             else:
                 published_s, seen_s = self._published_s, time.monotonic()
                 picture = self._i420(self._canvas.compose(frame.rgba))
+                self._note_compose(time.monotonic() - seen_s)
+                self._wait_until(tick_s)
                 relay, subscription = source
                 with relay.handing_over:
                     if not subscription.stale:
@@ -122,15 +136,22 @@ class VirtualCamera:
                     self._send(shown)
                 self._delay_s += DELAY_SMOOTHING * (time.monotonic() - published_s - self._delay_s)
             tick_s = self._next_tick_s(tick_s)
-            self._closed.wait(max(0.0, tick_s - time.monotonic()))
         self._device.close()
+
+    def _wait_until(self, at_s: float) -> None:
+        left_s = at_s - time.monotonic()
+        if left_s > 0:
+            self._closed.wait(left_s)
+
+    def _note_compose(self, spent_s: float) -> None:
+        """A slowly forgetting worst time, at most half the time between ticks."""
+        self._compose_s = min(max(spent_s + COMPOSE_RESERVE_S, self._compose_s * 0.98), self._step_s / 2)
 
     def _next_tick_s(self, tick_s: float) -> float:
         """When the next picture is due: what was missed is passed over and never made up in a burst."""
-        step_s = 1.0 / self._settings.fps
-        missed = int((time.monotonic() - tick_s) / step_s)
+        missed = int(max(0.0, time.monotonic() - tick_s) / self._step_s)
         self.late += missed
-        return tick_s + (missed + 1) * step_s
+        return tick_s + (missed + 1) * self._step_s
 
     def _send(self, picture: Pixels) -> None:
         if self._device.send(picture):
@@ -141,6 +162,12 @@ class VirtualCamera:
 
     def _i420(self, rgb: Pixels) -> Pixels:
         return np.frombuffer(convert(rgb, "I420", "straight"), np.uint8)
+
+
+def _canvas(settings: CameraSettings) -> Canvas:
+    return Canvas(
+        settings.width_px, settings.height_px, settings.background, settings.blur_px, settings.mirror
+    )
 
 
 class _Device:

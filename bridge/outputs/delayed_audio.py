@@ -23,6 +23,10 @@ BLOCK_MS = 20
 RETRY_S = 1.0
 IDLE_S = 1.5
 """Without input for so long the output is closed: it would only keep PortAudio from finding devices anew."""
+TYPICAL_LATENCY_S = 0.05
+"""Of a device that has not told its own yet."""
+JITTER_S = 0.02
+"""Blocks may come so late and are played nevertheless."""
 ASKED_S = 0.1
 """How often the wanted delay is asked for; the mean of the last second counts."""
 
@@ -41,8 +45,9 @@ class DelayedAudio:
 
         Args:
             device: part of its name, "" for the system's default.
-            delay_ms: wanted time from a sample's arrival to its being heard; asked ten times a second. What
-                the device itself needs is taken off; less than that is not possible.
+            delay_ms: wanted time from the arrival of a piece's end to its being heard; asked ten times a
+                second. What the device itself needs is taken off. A delay that is too short for the device
+                and the length of the pieces becomes the shortest possible one.
 
         Raises:
             DeviceError: there is no such output, or it cannot be opened.
@@ -52,6 +57,7 @@ class DelayedAudio:
         self._line: DelayLine | None = None
         self._source_rate_hz = 0
         self._delay_s = -1.0
+        self._piece_s = 0.0
         self._asked_s = self._pushed_s = -1e9
         self._stream: Any = None
         self._gone = threading.Event()
@@ -67,11 +73,6 @@ class DelayedAudio:
         line = self._line
         return line.error_s * 1_000 if line is not None else 0.0
 
-    @property
-    def latency_ms(self) -> float:
-        """Of the device, as it says itself; the shortest possible delay is little more."""
-        return self._latency_s * 1_000
-
     def push(self, samples: Float, sample_rate_hz: int) -> None:
         """Takes what follows, float32 [T] mono at any rate, right after its recording; does not wait."""
         now_s = time.monotonic()
@@ -85,6 +86,7 @@ class DelayedAudio:
                 self._line = DelayLine(sample_rate_hz, self._rate_hz)
                 self._source_rate_hz = sample_rate_hz
             self._line.push(samples, now_s)
+            self._piece_s = len(samples) / sample_rate_hz
             resumed = now_s - self._pushed_s > IDLE_S
             self._pushed_s = now_s
         if resumed:
@@ -101,6 +103,7 @@ class DelayedAudio:
         sound = sound_library()
         found = find_output(device)
         self.name, self._rate_hz = found.name, found.sample_rate_hz
+        self._latency_s = TYPICAL_LATENCY_S
         self._gone.clear()
         with self._lock:
             self._line = None
@@ -129,7 +132,8 @@ class DelayedAudio:
             if self._line is None:
                 block.fill(0.0)
                 return
-            samples = self._line.pull(frames, time.monotonic() + ahead_s, self._delay_s)
+            least_s = ahead_s + self._piece_s + frames / self._rate_hz + JITTER_S
+            samples = self._line.pull(frames, time.monotonic() + ahead_s, max(self._delay_s, least_s))
         block[:] = samples[:, None]
 
     def _finished(self) -> None:

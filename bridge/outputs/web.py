@@ -9,11 +9,12 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from bridge.errors import BridgeError, PortError, SettingError
+from bridge.meter import Counter
 from bridge.web.controller import Controller
 from bridge.web.guard import LOOPBACK_NAMES, SECURITY_HEADERS, VIEWER_HEADERS, Guard
 from bridge.web.panel import Panel
@@ -48,6 +49,7 @@ class WebServer:
         host: str = DEFAULT_HOST,
         port: int = DEFAULT_PORT,
         endpoints: dict[str, str] | None = None,
+        counter: Counter | None = None,
     ) -> None:
         """Prepares the server; `start` opens it.
 
@@ -57,6 +59,7 @@ class WebServer:
             host: a loopback address.
             port: 1..65535, 0 takes any free one.
             endpoints: shown on the page with copy buttons, address by name.
+            counter: counts refused requests as `page_strangers`.
 
         Raises:
             SettingError: the host is not a loopback address.
@@ -68,9 +71,11 @@ class WebServer:
         self.url = self.viewer_url = ""
         self._avatars = avatars
         self._panel = panel
+        panel.tell("avatars", lambda _: {"open": self._described()})
         self._host = host.strip("[]")
         self._port = port
         self._endpoints = endpoints or {}
+        self._counter = counter or Counter()
         self._guard = Guard(port)
         self._live_sockets: set[web.WebSocketResponse] = set()
         self._uploads: list[Upload] = []
@@ -126,11 +131,6 @@ class WebServer:
         await self._runner.cleanup()
         await loop.shutdown_default_executor()
 
-    @property
-    def refused(self) -> int:
-        """Requests refused for their host, origin or token so far."""
-        return self._guard.refused
-
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._check], client_max_size=MAX_UPLOAD_BYTES)
         application.router.add_get("/", self._page)
@@ -151,7 +151,8 @@ class WebServer:
             self._guard.check_host(request)
             response = await handler(request)
         except web.HTTPException as refusal:
-            self._guard.refused += isinstance(refusal, web.HTTPForbidden)
+            if isinstance(refusal, web.HTTPForbidden):
+                self._counter.add("page_strangers")
             refusal.headers.update(headers)
             raise
         if not response.prepared:
@@ -167,7 +168,7 @@ class WebServer:
         try:
             self._guard.check_token(request)
         except web.HTTPForbidden:
-            self._guard.refused += 1
+            self._counter.add("page_strangers")
             return web.FileResponse(STATIC / "closed.html", status=403)
         return response
 
@@ -177,7 +178,17 @@ class WebServer:
     async def _describe(self, request: web.Request) -> web.StreamResponse:
         """Tells what stays the same; browsers let no other site read the answer."""
         self._guard.check_token(request)
-        avatars = [
+        return web.json_response(
+            {
+                "avatars": self._described(),
+                "endpoints": {**self._endpoints, "OBS browser source": self.viewer_url},
+                "max_upload_bytes": MAX_UPLOAD_BYTES,
+            }
+        )
+
+    def _described(self) -> list[dict[str, Any]]:
+        """The open avatars."""
+        return [
             {
                 "avatar_id": session.avatar_id,
                 "name": session.name or session.avatar_id,
@@ -188,13 +199,6 @@ class WebServer:
             }
             for session in self._avatars()
         ]
-        return web.json_response(
-            {
-                "avatars": avatars,
-                "endpoints": {**self._endpoints, "OBS browser source": self.viewer_url},
-                "max_upload_bytes": MAX_UPLOAD_BYTES,
-            }
-        )
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         self._guard.check_origin(request)

@@ -37,13 +37,11 @@ class Guard:
 
     Attributes:
         token: stands in the printed address; the page keeps it as a cookie that scripts cannot read.
-        refused: requests refused so far.
     """
 
     def __init__(self, port: int) -> None:
         """Makes a fresh token for the server on this port."""
-        self.token = secrets.token_urlsafe(32)
-        self.refused = 0
+        self.token = secrets.token_urlsafe(16)  # 128 bits; short, so that no terminal breaks it
         self._cookie = f"llia_{port}"  # cookies know no ports: two daemons must not overwrite each other's
         self._hosts = {f"{name}:{port}" for name in LOOPBACK_NAMES}
         self._origins = {f"http://{host}" for host in self._hosts}

@@ -33,7 +33,7 @@ class Panel:
             "set_state": _set_state,
             "set_expression": _set_expression,
         }
-        self._tellers: dict[str, Teller] = {}
+        self._tellers: dict[str, Teller] = {"expression": _expression}
 
     @property
     def offers(self) -> list[str]:
@@ -124,6 +124,10 @@ def _cancel(session: AvatarSession, arguments: Arguments) -> None:
 
 def _set_state(session: AvatarSession, arguments: Arguments) -> None:
     session.set_state(STATES[choice(arguments, "state", *STATES)])
+
+
+def _expression(session: AvatarSession) -> dict[str, Any]:
+    return {"possible": session.can_set_expression}
 
 
 def _set_expression(session: AvatarSession, arguments: Arguments) -> None:

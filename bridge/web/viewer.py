@@ -13,12 +13,13 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import logging
 import struct
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from bridge.errors import BridgeError
 from bridge.protocol.messages import Event
@@ -37,6 +38,8 @@ LOOK_S = 1.0
 """How often a silent avatar is looked at: it may have been closed."""
 AVATAR_CLOSED = 4404
 """WebSocket close code: the avatar was closed."""
+
+_log = logging.getLogger(__name__)
 
 
 class Viewer:
@@ -71,7 +74,7 @@ class Viewer:
         Args:
             welcome: fields of the first message.
         """
-        sender = asyncio.create_task(self._send_news())
+        sender = asyncio.create_task(self._send_until_end())
         try:
             await self._socket.send_json({"type": "welcome", **welcome})
             async for message in self._socket:
@@ -106,6 +109,15 @@ class Viewer:
             took_ms = (time.monotonic() - self._unanswered_s.popleft()) * 1_000.0
             self._transport_ms += (took_ms - self._transport_ms) / 8.0
         self._news.set()
+
+    async def _send_until_end(self) -> None:
+        try:
+            await self._send_news()
+        except ConnectionError:
+            pass  # the page has gone; `serve` ends
+        except Exception:  # our own bug: the page comes back by itself
+            _log.exception("a page's connection failed")
+            await self._socket.close(code=WSCloseCode.INTERNAL_ERROR)
 
     async def _send_news(self) -> None:
         while not self._socket.closed:

@@ -27,7 +27,7 @@ from engine.export.graphs import (
     ReferenceGraph,
     export_onnx,
 )
-from engine.export.quantize import Feed, quantize_convolutions, quantize_products
+from engine.export.quantize import Feed, halve_weights, quantize_convolutions, quantize_products
 from engine.train.data.shards import open_folder
 from engine.train.diffusion import STUDENT_TIMESTEPS
 from engine.train.instruments import READER_PX
@@ -171,22 +171,26 @@ def quantize(fp32: Path, out: Path, pairs: Path, *, int8: bool = True) -> dict[s
         name, target = source.stem, out / source.name
         if int8 and name == "decoder":
             feeds = decoder_feeds(fp32, pairs, 48)
-            quantize_convolutions(source, target, feeds, keep=_flow_outputs(source))
+            quantize_convolutions(source, target, feeds, keep=_nodes(source, "Conv", FLOW_LAYERS))
         elif int8 and name == "denoiser":
-            quantize_products(source, target)
+            quantize_products(source, target, keep=_nodes(source, "MatMul", MOTION_LAYERS))
         else:
             shutil.copy(source, target)
+        halve_weights(target)
         precision[name] = "int8" if int8 and name in ("decoder", "denoiser") else "fp32"
     return precision
 
 
 FLOW_LAYERS = ("/decoder/mouth/out", "/decoder/eyes/out")
+"""Convolutions whose output is a flow: 256 levels of it would be seen as steps of a moving picture."""
+MOTION_LAYERS = ("/denoiser/MatMul", "/MatMul", "/denoiser/stem", "/denoiser/out", "/denoiser/skip")
+"""Matrix products between motion frames and latents: rounded, a head at rest would tremble."""
 
 
-def _flow_outputs(decoder: Path) -> tuple[str, ...]:
-    """Convolutions whose output is a flow: 256 levels of it would be seen as steps of a moving picture."""
-    nodes = onnx.load(str(decoder)).graph.node
-    return tuple(n.name for n in nodes if n.op_type == "Conv" and n.name.startswith(FLOW_LAYERS))
+def _nodes(graph: Path, kind: str, layers: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of a graph's nodes of a kind within some layers."""
+    nodes = onnx.load(str(graph)).graph.node
+    return tuple(n.name for n in nodes if n.op_type == kind and n.name.startswith(layers))
 
 
 def _source_commit() -> str:

@@ -1,4 +1,4 @@
-"""INT8: static QDQ for convolutions, dynamic for matrix products, each graph by what measures best."""
+"""INT8: static QDQ for convolutions, dynamic for matrix products; other weights are stored as fp16."""
 
 from __future__ import annotations
 
@@ -62,12 +62,32 @@ def quantize_convolutions(
         )
 
 
-def quantize_products(source: Path, target: Path) -> None:
-    """Dynamic INT8 of all matrix products with constant weights, per channel."""
+def quantize_products(source: Path, target: Path, keep: tuple[str, ...] = ()) -> None:
+    """Dynamic INT8 of all matrix products with constant weights, per channel, but for the nodes to keep."""
     quantize_dynamic(
         str(source),
         str(target),
         op_types_to_quantize=["MatMul"],
         per_channel=True,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=list(keep),
     )
+
+
+def halve_weights(path: Path) -> None:
+    """Stores a graph's large fp32 weights as fp16, in place; the runtime makes fp32 of them as it loads.
+
+    Computation stays fp32 and the file becomes half as large; weights lose what lies below 2^-11 of them.
+    """
+    model = onnx.load(str(path))
+    graph, casts = model.graph, []
+    for index, tensor in enumerate(graph.initializer):
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < 1024:
+            continue
+        name, stored = tensor.name, f"{tensor.name}_fp16"
+        graph.initializer[index].CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), stored))
+        casts.append(onnx.helper.make_node("Cast", [stored], [name], to=onnx.TensorProto.FLOAT))
+    for cast in reversed(casts):
+        graph.node.insert(0, cast)
+    onnx.save(model, str(path))

@@ -35,10 +35,10 @@ DEFAULTS = {
     "audio": Schedule(samples=3_000_000, learning_rate=1.5e-3, warmup_samples=20_000),
     "locator": Schedule(samples=400_000, learning_rate=1.5e-3),
     "encoder": Schedule(samples=300_000, learning_rate=2e-3, warmup_samples=4000),
-    "autoencoder": Schedule(samples=1_500_000, learning_rate=1.5e-3, warmup_samples=4000),
+    "autoencoder": Schedule(samples=600_000, learning_rate=1.5e-3, warmup_samples=4000),
     "reader": Schedule(samples=400_000, learning_rate=1.5e-3),
     "diffusion": Schedule(samples=1_000_000, learning_rate=1e-3, warmup_samples=2000, ema=0.9995),
-    "distill": Schedule(samples=200_000, learning_rate=2e-4, ema=0.98),
+    "distill": Schedule(samples=100_000, learning_rate=4e-4, ema=0.99),
 }
 """Lengths for a good model (12-24 hours of two CPU cores in all); --samples and --minutes shorten them."""
 
@@ -57,7 +57,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--identities", type=int, default=700, help="encoder: people painted at a time")
     parser.add_argument("--frames", type=int, default=12, help="render: frames per identity")
     parser.add_argument("--seed", type=int, default=0, help="render: seed of the first identity")
-    parser.add_argument("--performances", type=int, default=1000, help="render: runs of frames")
+    parser.add_argument("--performances", type=int, default=2200, help="render: most runs of frames")
     parser.add_argument("--run-frames", type=int, default=300, help="render: frames of a run")
     parser.add_argument(
         "--what", choices=("pairs", "performances"), default="pairs", help="render: which set"

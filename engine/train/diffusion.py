@@ -8,7 +8,7 @@ most, and on frame differences. All of it is our choice; LLIA publishes none of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from engine.train.models.layers import freeze_norms
 from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES
 
-MAX_MOTION_NOISE = 0.03
+MAX_MOTION_NOISE = 0.01
 """Largest noise on motion frames, in deviations of a control."""
 START_SHARE = 0.05
 """Share of clips near the start of a stream: what lies before it is the reference's own latent."""
@@ -66,6 +66,11 @@ class Clip:
     picture: Tensor
     ref_latent: Tensor
     face: Tensor
+
+    def repeated(self, times: int) -> Clip:
+        """The batch over and over."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Clip(**{k: v.repeat(times, *(1,) * (v.dim() - 1)) for k, v in parts.items()})
 
     def cond(self, bank: Tensor) -> tuple[Tensor, ...]:
         """The denoiser's arguments after x and timestep; `bank` is the appearance of `picture`."""

@@ -1,9 +1,10 @@
-"""Stage `distill`: consistency training of the denoiser to few steps, with a discriminator.
+"""Stage `distill`: the denoiser becomes a consistency model of few steps, with a discriminator.
 
-Consistency distillation (Song et al. 2023, arXiv 2303.01469, algorithm 2): along one DDIM step of the
-teacher the student's answer must stay the same as the averaged student's (the target). x0 at timestep 0 is
-its own answer (the boundary condition), so c_skip and c_out are not needed: the network already adds
-cos(t pi/2) x. The discriminator (hinge loss) works on latents with their audio, as LLIA trains with one.
+A consistency model gives the end of the teacher's trajectory from any point of it (Song et al. 2023,
+arXiv 2303.01469, section 3). Latents are small, so whole trajectories of the teacher are sampled and their
+ends are the targets themselves, without the bootstrapping of consistency distillation (algorithm 2), which
+needs many more steps until the end is known at the start. The discriminator (hinge loss) works on latents
+with their audio, as LLIA trains with one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator
 from engine.train.trainer import Schedule, Trainer, load_averaged
 
-TEACHER_STEPS = 10
+TEACHER_STEPS = 12
+POINTS = 4
+"""Points of each trajectory that the student answers from; the first of them is pure noise."""
 ADVERSARIAL_WEIGHT = 0.03
 
 
@@ -41,6 +44,23 @@ def _judge(net: LatentDiscriminator, clip: Clip, x0: Tensor) -> Tensor:
     state = torch.cat([clip.state[:, :1], clip.state], dim=1)
     scores: Tensor = net(_window(clip, x0), audio, state, clip.ref_latent)
     return scores
+
+
+def trajectory(teacher: Denoiser, clip: Clip, bank: Tensor) -> tuple[list[Tensor], Tensor]:
+    """The teacher's way from noise, TEACHER_STEPS points of it, and its end (DDIM, eta 0)."""
+    x, points = torch.randn_like(clip.x0), []
+    batch = len(x)
+    for i in range(TEACHER_STEPS):
+        points.append(x)
+        t, u = (torch.full((batch,), 1.0 - k / TEACHER_STEPS, device=x.device) for k in (i, i + 1))
+        x0 = teacher(x, t, *clip.cond(bank)).float()
+        x = alpha(u) * x0 + sigma(u) * (x - alpha(t) * x0) / sigma(t)
+    return points, x
+
+
+def repeated(x: Tensor, times: int) -> Tensor:
+    """The batch over and over."""
+    return x.repeat(times, *(1,) * (x.dim() - 1))
 
 
 def train(
@@ -70,26 +90,20 @@ def train(
         device=device,
         companions={"critic": critic, "critic_optimizer": critic_optimizer},
     )
-    target = trainer.averaged["denoiser"]
     rng = np.random.default_rng(trainer.samples)
     torch.manual_seed(trainer.samples)
     for done in trainer:
         length = clip_length(config, 1.0, rng)
-        batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames))
+        batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames) // POINTS)
         clip = clips.draw(batch, length)
-        step = torch.randint(1, TEACHER_STEPS + 1, (batch,), device=device)
-        # Step TEACHER_STEPS starts from noise, step 1 ends at the clean latent.
-        t, u = step / TEACHER_STEPS, (step - 1) / TEACHER_STEPS
-        truth = prior.innovations(clip.x0, clip.motion_frames)
-        x = alpha(t) * truth + sigma(t) * torch.randn_like(truth)
         with torch.autocast(device.type, torch.bfloat16):
             with torch.no_grad():
                 bank = appearance(clip.picture, clip.face)
-                x0_teacher = teacher(x, t, *clip.cond(bank)).float()
-                noise = (x - alpha(t) * x0_teacher) / sigma(t)
-                earlier = alpha(u) * x0_teacher + sigma(u) * noise
-                wanted = target(earlier, u, *clip.cond(bank)).float()
-                wanted = torch.where((step == 1).view(-1, 1, 1, 1, 1), x0_teacher, wanted)
+                points, wanted = trajectory(teacher, clip, bank)
+            chosen = [0, *rng.choice(np.arange(1, TEACHER_STEPS), POINTS - 1, replace=False)]
+            x = torch.cat([points[i] for i in chosen])
+            t = torch.cat([torch.full((batch,), 1.0 - i / TEACHER_STEPS, device=device) for i in chosen])
+            clip, bank, wanted = clip.repeated(POINTS), repeated(bank, POINTS), repeated(wanted, POINTS)
             x0 = student(x, t, *clip.cond(bank)).float()
         losses = score(prior, x0, wanted, clip)
         if adversarial:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,14 @@ import pytest
 from bridge import logs
 from bridge.config import LogSettings
 from bridge.errors import SettingError
+from bridge.keys import make_keys, server_keys
 
 log = logging.getLogger("bridge.somewhere")
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     root, ours = logging.getLogger(), [logging.getLogger(name) for name in logs.OURS]
     levels = [logger.level for logger in (root, *ours)]
     yield
@@ -50,6 +53,16 @@ def test_every_line_of_a_text_bears_the_head(capsys: pytest.CaptureFixture[str])
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) > 4 and all(re.match(r"\S+Z ERROR +bridge\.somewhere: ", line) for line in lines)
     assert lines[-1].endswith("ValueError: inner")
+
+
+def test_a_thread_that_dies_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(LogSettings())
+    thread = threading.Thread(target=lambda: 1 / 0, name="feeder")
+    thread.start()
+    thread.join()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith(" CRITICAL bridge.logs: the thread feeder has died of an error")
+    assert lines[-1].endswith("ZeroDivisionError: division by zero")
 
 
 def test_programs_read_an_object_per_line(tmp_path: Path) -> None:
@@ -92,6 +105,14 @@ def test_secrets_are_hidden(form: str, capsys: pytest.CaptureFixture[str]) -> No
         log.exception("key %s", secret, extra={"client": secret})
     shown = capsys.readouterr().err
     assert secret not in shown and shown.count("***") >= 3 and "bad key" in shown
+
+
+def test_keys_are_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_keys(tmp_path, "unity")
+    keys = server_keys(tmp_path)
+    logs.configure(LogSettings())
+    log.warning("%s %s", keys.public.decode(), keys.secret.decode())
+    assert capsys.readouterr().err.endswith(f"{keys.public.decode()} ***\n")
 
 
 def test_files_are_bounded(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def avatars() -> list[Avatar]:
     return [
         Avatar(
             "a", state="speaking", fps=24.5, lead_ms=180.0, compute_ms=40.0, stages_ms={"decode": 12.0},
-            first_frame_ms=210.0, stalls=2, stalled_ms=500.0, skipped_audio_ms=30.0,
+            first_frame_ms=210.0, latency_ms=190.0, stalls=2, stalled_ms=500.0, skipped_audio_ms=30.0,
             queues={"speech_ms": 1_500.0}, drops={"frames": 3},
         ),
         Avatar('b"\n', first_frame_ms=-1.0),
@@ -85,12 +85,13 @@ def test_a_scrape_tells_every_avatar(server: MetricsServer) -> None:
         ("llia_state", "a", "speaking"): 1, ("llia_state", "a", "idle"): 0, ("llia_state", 'b"\n', "idle"): 1,
         ("llia_frames_per_second", "a"): 24.5, ("llia_lead_seconds", "a"): 0.18,
         ("llia_compute_seconds", "a"): 0.04, ("llia_stage_seconds", "a", "decode"): 0.012,
-        ("llia_first_frame_seconds", "a"): 0.21, ("llia_queue", "a", "speech_ms"): 1_500,
+        ("llia_first_frame_seconds", "a"): 0.21, ("llia_latency_seconds", "a"): 0.19,
+        ("llia_queue", "a", "speech_ms"): 1_500,
         ("llia_drops_total", "a", "frames"): 3, ("llia_stalls_total", "a"): 2,
         ("llia_stalled_seconds_total", "a"): 0.5, ("llia_skipped_audio_seconds_total", "a"): 0.03,
     }  # fmt: skip
     assert {name: told[name] for name in expected} == pytest.approx(expected)
-    assert ("llia_first_frame_seconds", 'b"\n') not in told
+    assert not {("llia_first_frame_seconds", 'b"\n'), ("llia_latency_seconds", 'b"\n')} & told.keys()
 
 
 def test_figures_are_computed_in_scrapes_only(server: MetricsServer, avatars: list[Avatar]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from bridge.avatar import AvatarSession
@@ -176,10 +177,11 @@ def test_what_cannot_be_opened_is_told_and_takes_no_place(house: House) -> None:
     house.open(ann)
 
 
-def test_a_client_that_goes_while_its_avatar_opens_leaves_nothing(house: House) -> None:
+def test_who_waits_for_an_avatar_is_not_silent(house: House) -> None:
     ann = house.sessions.seen(b"ann")
     opening, go_on = threading.Event(), threading.Event()
     started: list[AvatarSession] = []
+    told: list[AvatarSession | BridgeError] = []
 
     def start(avatar_id: str) -> AvatarSession:
         opening.set()
@@ -187,11 +189,33 @@ def test_a_client_that_goes_while_its_avatar_opens_leaves_nothing(house: House) 
         started.append(avatar(avatar_id))
         return started[0]
 
-    house.sessions.open(ann, start, lambda outcome: pytest.fail("nobody is there to be told"))
+    house.sessions.open(ann, start, told.append)
     assert opening.wait(5.0)
-    house.now_s = 11.0
+    house.now_s = 60.0
     house.sessions.expire()
     go_on.set()
     house.await_idle()
+    assert told == started and len(house.ids()) == 2
+    house.now_s = 70.0
+    house.sessions.expire()
+    assert len(house.ids()) == 2
+    house.now_s = 70.01
+    house.sessions.expire()
+    house.await_idle()
     assert house.ids() == ["default"]
     assert started[0].frames.subscribe(newest=True).closed
+
+
+def test_utterances_of_an_avatar_that_ends_are_accounted_for(house: House) -> None:
+    ann = house.sessions.seen(b"ann")
+    hers = house.open(ann)
+    events = hers.events.subscribe(newest=False)
+    for name in ("spoken", "waiting"):
+        hers.push_audio(np.full(16_000, 0.2, np.float32), 16_000, name)
+    while (event := events.get(3.0)) is not None and event.type != "first_frame":
+        continue
+    house.close_avatar(ann, hers.avatar_id)
+    told = []
+    while (event := events.get(0)) is not None:
+        told.append((event.type, getattr(event, "utterance_id", "")))
+    assert told[-3:] == [("cancelled", "spoken"), ("cancelled", "waiting"), ("avatar_closed", "")]

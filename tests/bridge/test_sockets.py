@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +42,39 @@ def test_a_busy_port_is_named_with_its_flag(context: Context) -> None:
         with pytest.raises(PortError, match=rf"port {port} on 127.0.0.1 is in use; .*--page-port PORT"):
             require_free_port("127.0.0.1", port, "--page-port")
     require_free_port("127.0.0.1", port, "--page-port")
+
+
+DYING_CLIENT = """
+import sys, time, zmq
+from bridge.sockets import bind, bound_port
+context = zmq.Context()
+bound = bind(context, getattr(zmq, sys.argv[1]), "127.0.0.1", 0, "--port")
+others = zmq.Context()
+client = others.socket(getattr(zmq, sys.argv[2]))
+client.linger = 0
+client.connect(f"tcp://127.0.0.1:{bound_port(bound)}")
+for _ in range(600):  # more than may wait: libzmq stops reading this client
+    try:
+        client.send(bytes(int(sys.argv[3])), zmq.NOBLOCK)
+    except zmq.Again:
+        time.sleep(0.001)
+time.sleep(0.3)
+client.close()
+others.term()
+time.sleep(5.0)
+bound.close(linger=0)
+context.term()
+print("alive")
+"""
+
+
+@pytest.mark.parametrize("words", [("ROUTER", "DEALER", "20000"), ("XPUB", "XSUB", "900")])
+def test_a_client_that_dies_while_its_messages_wait_does_no_harm(words: tuple[str, str, str]) -> None:
+    """In a process of its own: what libzmq does otherwise is to abort it."""
+    ended = subprocess.run(
+        [sys.executable, "-c", DYING_CLIENT, *words], capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (0, "alive"), ended.stderr
 
 
 def test_requests_are_answered_and_parts_beyond_the_limit_dropped(context: Context) -> None:

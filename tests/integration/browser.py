@@ -27,7 +27,14 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Browser:
     """One window; `find` takes CSS selectors."""
 
-    def __init__(self, profile: Path, *, microphone: Path, size: tuple[int, int] = (1280, 800)) -> None:
+    def __init__(
+        self,
+        profile: Path,
+        *,
+        microphone: Path,
+        size: tuple[int, int] = (1280, 800),
+        flags: tuple[str, ...] = (),
+    ) -> None:
         self._driver = subprocess.Popen(
             ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -39,6 +46,7 @@ class Browser:
         options = {
             "args": [
                 *FLAGS,
+                *flags,
                 f"--user-data-dir={profile}",
                 f"--window-size={size[0]},{size[1]}",
                 f"--use-file-for-fake-audio-capture={microphone}",
@@ -82,6 +90,11 @@ class Browser:
         """Runs the body of a function; a promise is waited for."""
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
+    def run_first(self, script: str) -> None:
+        """Runs a script in every page opened from now on, before the page's own."""
+        command = "Page.addScriptToEvaluateOnNewDocument"
+        self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": {"source": script}})
+
     def find(self, selector: str) -> str:
         found = self._call("POST", "/element", {"using": "css selector", "value": selector})
         return str(found[ELEMENT])
@@ -110,7 +123,7 @@ class Browser:
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
     """Waits until `condition()` is true, or fails saying what was waited for."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():

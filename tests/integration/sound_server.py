@@ -141,6 +141,14 @@ class SoundServer:
         limit_s = len(samples) / RATE_HZ + START_LIMIT_S
         subprocess.run(command, env=self._variables(), check=True, capture_output=True, timeout=limit_s)
 
+    def loudspeaker(self, rate_hz: int) -> subprocess.Popen[bytes]:
+        """A program that plays float32 mono written to its `stdin` where the microphone hears it."""
+        form = ("--format=float32le", f"--rate={rate_hz}", "--channels=1", "--raw")
+        return subprocess.Popen(
+            ["pacat", "--device=micfeed", "--latency-msec=150", *form],
+            env=self._variables(), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+        )  # fmt: skip
+
     def record(self, source: str) -> Recorder:
         """Begins to record a source, "mic" or "speaker.monitor"; `Recorder.stop` ends it."""
         return Recorder(source, self._variables())

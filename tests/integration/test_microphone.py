@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from bridge.daemon import GREETING
 from tests.integration.sound_server import DEVICE, PROGRAMS, RATE_HZ, SoundServer
 from tests.integration.test_daemon_process import ROOT, Running, llia
 from tests.integration.wire import WireClient
-from tests.require import require_program, skip_for_want_of
+from tests.require import require_program
 
 require_program(*PROGRAMS)
 
@@ -52,24 +50,6 @@ microphone.close()
 assert names == set(ended) == {"microphone-1"}
 np.save(sys.argv[2], np.concatenate(blocks))
 """
-
-
-def _listed_devices(server: SoundServer) -> str:
-    """What PortAudio itself says it has; never the code under test."""
-    return subprocess.run(
-        [sys.executable, "-m", "sounddevice"],
-        env={**os.environ, **server.environment}, capture_output=True, text=True, timeout=20,
-    ).stdout  # fmt: skip
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundServer]:
-    with SoundServer() as running:
-        if DEVICE not in _listed_devices(running):
-            skip_for_want_of("libportaudio2 or libasound2-plugins")
-        for name, value in running.environment.items():
-            monkeypatch.setenv(name, value)
-        yield running
 
 
 def chirp(rate_hz: int) -> npt.NDArray[np.float64]:
@@ -202,6 +182,38 @@ def test_a_daemon_outlives_the_sound_server(server: SoundServer, toy_pack: Path)
         f"microphone {DEVICE!r} is gone; waiting for it to return",
         f"microphone {DEVICE!r} is back",
     ], errors
+
+
+@pytest.mark.parametrize("guard", ["off", "half_duplex", "echo"])
+def test_the_guard_keeps_the_avatar_from_repeating_itself(
+    server: SoundServer, toy_pack: Path, guard: str
+) -> None:
+    daemon = Running(
+        toy_pack, "--no-greeting", "--no-page", "--microphone", DEVICE, "--set", f"microphone.guard={guard}"
+    )
+    client = WireClient(daemon.places["control"], daemon.places["frames"], ("audio/", "event/"))
+    loudspeaker = server.loudspeaker(16_000)
+    said = np.concatenate([block[0] for block in decode_audio(GREETING, rate_hz=16_000)])[:48_000]
+    started = []
+    try:
+        client.send("audio", said.astype("<f4").tobytes(), utterance_id="said", sample_rate_hz=16_000,
+                    format="f32", final=True)  # fmt: skip
+        end_s = time.monotonic() + 6
+        while time.monotonic() < end_s:
+            _, header, payload = client.published()
+            if header["type"] == "echo":
+                assert loudspeaker.stdin is not None
+                loudspeaker.stdin.write(payload)
+            elif header["type"] == "utterance_started":
+                started.append(header["utterance_id"])
+        assert daemon.end(signal.SIGINT)[0] == 0
+    finally:
+        for process in (loudspeaker, daemon.process):
+            process.kill()
+            process.communicate()
+        client.close()
+    # Without a guard it hears and says again what it has said.
+    assert started[:2] == (["said", "microphone-1"] if guard == "off" else ["said"])
 
 
 def test_no_sound_server_is_one_clear_line(server: SoundServer, toy_pack: Path) -> None:

@@ -353,6 +353,20 @@ def test_what_is_no_web_server_is_told(tmp_path: Path, daemon: Daemon) -> None:
     assert "is not obs-websocket" in told("--port", port, environment=nowhere)
 
 
+def test_an_obs_that_ends_meanwhile_is_told() -> None:
+    require_obs()
+    with ObsStudio() as studio, connect(studio) as link:
+        studio.close()
+        with pytest.raises(ObsError, match="the connection to OBS was lost at"):
+            link.describe("LLIA", "LLIA avatar", "")
+
+
+def test_the_extra_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "obsws_python", None)
+    with pytest.raises(ObsError, match=r"'obsws_python' is missing; install it with .*\[obs\]"):
+        Obs("127.0.0.1", 1, "")
+
+
 def test_setup_needs_the_daemon(obs: ObsStudio) -> None:
     environment = {**obs.environment, "LLIA_SOCKETS__CONTROL_PORT": "1"}
     result = llia_obs("setup", environment=environment)

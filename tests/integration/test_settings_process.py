@@ -110,6 +110,21 @@ def test_the_environment_and_set_reach_the_daemon(toy_pack: Path, monkeypatch: p
         daemon.end(signal.SIGTERM)
 
 
+def test_a_refused_message_is_logged_with_its_client(toy_pack: Path, tmp_path: Path) -> None:
+    log = tmp_path / "llia.log"
+    wanted = ("log.level=info", "log.format=json", f"log.file={log}")
+    daemon = Running(toy_pack, "--no-greeting", *(word for text in wanted for word in ("--set", text)))
+    client = WireClient(daemon.places["control"], daemon.places["frames"])
+    try:
+        client.control.send(b"nonsense")
+        assert client.answer()["type"] == "error"
+        line = next(line for line in told(log, "refused") if "refused" in line["message"])
+        assert line["level"] == "info" and len(bytes.fromhex(line["client"])) >= 5
+    finally:
+        client.close()
+        daemon.end(signal.SIGTERM)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -11,7 +11,10 @@ import pytest
 import zmq
 
 from bridge import cli, logs
+from bridge.client import daemon_address
+from bridge.config import SocketSettings
 from bridge.daemon import Daemon
+from bridge.sockets import port_problem
 from tests.integration.test_daemon import settings
 
 
@@ -53,6 +56,23 @@ def test_the_settings_say_where_it_is(
     (tmp_path / "my.toml").write_text(f"[sockets]\ncontrol_port = {port}\n")
     assert cli.main(["status", "--config", str(tmp_path / "my.toml")]) == 0
     assert daemon.control_endpoint in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("host", "way"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")]
+)
+def test_hosts_that_nobody_can_connect_to_have_a_way(host: str, way: str) -> None:
+    assert daemon_address(SocketSettings(host=host)) == f"tcp://{way}:5570"
+
+
+@pytest.mark.skipif(port_problem("::1", 0) != "", reason="this machine has no IPv6 loopback")
+def test_it_is_found_by_its_ipv6_address(toy_pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    running = Daemon(settings(toy_pack, sockets__host="::1"))
+    try:
+        assert cli.main(["status", "--endpoint", running.control_endpoint]) == 0
+        assert "at tcp://[::1]:" in capsys.readouterr().out
+    finally:
+        running.close()
 
 
 @pytest.mark.parametrize("where", ["tcp://127.0.0.1:1", "nonsense"])

@@ -1,63 +1,38 @@
-"""The page in a real headless Chromium against a live avatar; what foreign sites may not do."""
+"""The control page in a real headless Chromium against a live avatar."""
 
 from __future__ import annotations
 
-import asyncio
-import http.client
-import json
 import re
-import threading
-import time
-import wave
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import aiohttp
-import numpy as np
 import pytest
 
 from bridge.avatar import AvatarSession
-from bridge.errors import PortError, SettingError, UnsupportedError
-from bridge.outputs.web import WORKERS, WebServer
-from bridge.packs import Packs
-from bridge.web.panel import Panel, choice, flag, numbers
-from engine.config import EngineConfig
+from bridge.outputs.web import WebServer
 from tests.integration.browser import Browser, wait_for
+from tests.integration.page import (
+    ENDPOINTS,
+    fps,
+    live_avatar,
+    live_server,
+    redness,
+    state,
+    write_tone,
+)
 from tests.require import require_program
-
-ENDPOINTS = {"Audio and control": "tcp://127.0.0.1:5570", "Frames and events": "tcp://127.0.0.1:5571"}
-
-
-def write_tone(path: Path, seconds: float, rate_hz: int = 22_050) -> Path:
-    tone = 0.6 * np.sin(2 * np.pi * 300.0 * np.arange(int(seconds * rate_hz)) / rate_hz)
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, rate_hz, 0, "NONE", ""))
-        file.writeframes((tone * 32_767).astype("<i2").tobytes())
-    return path
 
 
 @pytest.fixture(scope="module")
 def session(toy_pack: Path) -> Iterator[AvatarSession]:
-    live = Packs(EngineConfig(pack=str(toy_pack), size_px=128), lead_ms=200.0, queue_limit_s=60.0).open()
-    yield live
-    live.close()
+    with live_avatar(toy_pack) as live:
+        yield live
 
 
 @pytest.fixture(scope="module")
 def server(session: AvatarSession) -> Iterator[WebServer]:
-    running = WebServer(lambda: [session], Panel(), "127.0.0.1", 0, ENDPOINTS)
-    running.start()
-    # All worker threads are there before a test counts threads.
-    together, loop = threading.Barrier(WORKERS), running._loop
-    assert loop is not None
-    asyncio.run_coroutine_threadsafe(
-        asyncio.wait([loop.run_in_executor(None, together.wait) for _ in range(WORKERS)]), loop
-    ).result()
-    yield running
-    running.close()
+    with live_server(session) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -70,35 +45,11 @@ def browser(server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield window
 
 
-def origin(server: WebServer) -> str:
-    return server.viewer_url.removesuffix("/view")
-
-
-def fps(browser: Browser) -> int:
-    shown = browser.text("#fps")
-    return int(shown) if shown.isdigit() else 0
-
-
-def state(browser: Browser) -> str:
-    return browser.text("#state").strip()
-
-
 def page_delay_ms(browser: Browser) -> int:
     """How long the page holds pictures back; with sound on, until their sound is heard."""
     told = browser.run("return document.querySelector('#latency-box').title")
     found = re.search(r"this page (\d+) ms", told)
     return int(found[1]) if found else 0
-
-
-def redness(browser: Browser) -> float:
-    """Mean red of the drawn canvas; the toy avatar reddens with the loudness of what it says."""
-    return float(
-        browser.run(
-            "const c = document.querySelector('#view'); let sum = 0;"
-            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-            "for (let i = 0; i < d.length; i += 4) sum += d[i]; return sum / (d.length / 4);"
-        )
-    )
 
 
 def test_page_shows_the_live_avatar(browser: Browser) -> None:
@@ -223,63 +174,6 @@ def test_controls_have_names_and_take_the_keyboard(browser: Browser) -> None:
     assert unreachable == []
 
 
-def test_lost_connection_is_shown_and_viewers_come_back(session: AvatarSession, tmp_path: Path) -> None:
-    require_program("chromium", "chromedriver")
-    first = WebServer(lambda: [session], Panel(), "127.0.0.1", 0, ENDPOINTS)
-    second: WebServer | None = None
-    first.start()
-    try:
-        with (
-            Browser(tmp_path / "profile", microphone=tmp_path / "none.wav") as window,
-            Browser(tmp_path / "viewer", microphone=tmp_path / "none.wav") as viewer,
-        ):
-            window.open(first.url)
-            viewer.open(first.viewer_url)
-            wait_for(lambda: fps(window) > 0, "frames")
-            wait_for(lambda: drawn(viewer)[0] == 128, "the viewer's frames")
-            began_s = time.monotonic()
-            first.close()
-            assert time.monotonic() - began_s < 2.0
-            wait_for(lambda: window.visible("#lost"), "the banner")
-            assert state(window) == "Not connected"
-            wait_for(lambda: drawn(viewer)[2] == 0, "an empty viewer")
-            port = urlsplit(first.url).port or 0
-            second = WebServer(lambda: [session], Panel(), "127.0.0.1", port, ENDPOINTS)
-            second.start()
-            wait_for(lambda: drawn(viewer)[2] == 255, "the viewer's frames again")
-            wait_for(lambda: "started anew" in window.text("#lost"), "what to do")
-            window.open(second.url)
-            wait_for(lambda: fps(window) > 0, "frames again")
-            assert not window.visible("#lost")
-    finally:
-        for server in (first, second):
-            if server is not None:
-                server.close()
-
-
-def drawn(browser: Browser) -> tuple[int, int, int]:
-    """Width of the canvas, alpha in its corner and in its middle."""
-    width, corner, middle = browser.run(
-        "const c = document.querySelector('#view'), p = c.getContext('2d'), h = c.width / 2;"
-        "return [c.width, p.getImageData(0, 0, 1, 1).data[3], p.getImageData(h, h, 1, 1).data[3]]"
-    )
-    return width, corner, middle
-
-
-def test_viewer_shows_only_the_avatar(server: WebServer, tmp_path: Path) -> None:
-    require_program("chromium", "chromedriver")
-    with Browser(tmp_path / "profile", microphone=tmp_path / "none.wav", size=(640, 360)) as viewer:
-        viewer.open(f"{server.viewer_url}?avatar=default")
-        wait_for(lambda: drawn(viewer) == (128, 0, 255), "the avatar on nothing")
-        bodies, colours, size = viewer.run(
-            "return [document.body.children.length, [document.documentElement, document.body, "
-            "document.querySelector('canvas')].map((e) => getComputedStyle(e).backgroundColor), "
-            "[document.querySelector('canvas').clientHeight, innerHeight]]"
-        )
-        assert bodies == 1 and set(colours) == {"rgba(0, 0, 0, 0)"} and size[0] == size[1]
-        assert viewer.run("return document.cookie") == "" and viewer.errors() == []
-
-
 def test_statistics_are_drawn(browser: Browser) -> None:
     wait_for(lambda: browser.run("return document.querySelectorAll('#legend li').length") >= 2, "stages")
     wait_for(
@@ -322,101 +216,6 @@ def test_push_to_talk_and_mute_of_the_browsers_microphone(browser: Browser) -> N
     assert browser.errors() == []
 
 
-class Parts:
-    """Stands in for a daemon's microphone, recorder and expressions: keeps what the page asks."""
-
-    def __init__(self) -> None:
-        self.microphone: dict[str, Any] = {
-            "name": "Headset", "modes": ["open", "vad", "push_to_talk"], "mode": "open", "muted": False,
-        }  # fmt: skip
-        self.recording: dict[str, Any] = {
-            "active": False, "formats": ["mp4", "webm"], "file": "", "seconds": 0.0,
-        }  # fmt: skip
-        self.expression: dict[str, float] = {}
-        self.talking = False
-        self.panel = Panel()
-        self.panel.tell("microphone", lambda _: self.microphone)
-        self.panel.tell("recording", lambda _: self.recording)
-        self.panel.offer(
-            "microphone_mode",
-            lambda _, asked: self.microphone.update(mode=choice(asked, "mode", *self.microphone["modes"])),
-        )
-        self.panel.offer(
-            "microphone_mute", lambda _, asked: self.microphone.update(muted=flag(asked, "muted"))
-        )
-        self.panel.offer("microphone_talk", lambda _, asked: setattr(self, "talking", flag(asked, "pressed")))
-        self.panel.offer("set_expression", lambda _, asked: self.expression.update(numbers(asked, "values")))
-        self.panel.offer(
-            "record_start",
-            lambda _, asked: self.recording.update(
-                active=True, file="avatar." + choice(asked, "format", "mp4", "webm"), seconds=3.0
-            ),
-        )
-        self.panel.offer("record_stop", lambda *_: self.recording.update(active=False))
-
-
-def test_everything_offered_is_shown_and_asked_for(
-    session: AvatarSession, toy_pack: Path, tmp_path: Path
-) -> None:
-    require_program("chromium", "chromedriver")
-    parts = Parts()
-    config = EngineConfig(pack=str(toy_pack), size_px=64)
-    other = Packs(config, lead_ms=200.0, queue_limit_s=60.0).open()
-    other.avatar_id, other.name = "second", "other"
-    running = WebServer(lambda: [session, other], parts.panel, "127.0.0.1", 0, ENDPOINTS)
-    running.start()
-    try:
-        with Browser(tmp_path / "profile", microphone=tmp_path / "none.wav", size=(1280, 900)) as window:
-            window.open(running.url)
-            wait_for(lambda: fps(window) > 0, "frames")
-            for card in ("avatars", "microphone", "expression", "recording"):
-                wait_for(lambda card=card: window.visible(f"#{card}-card"), card)
-            window.click("#daemon-microphone input[value=vad]")
-            wait_for(lambda: parts.microphone["mode"] == "vad", "the mode")
-            window.click("#daemon-microphone .mute")
-            wait_for(lambda: window.text("#daemon-microphone .mute") == "Muted", "the answer")
-            assert parts.microphone["muted"]
-            window.run(
-                "const s = document.querySelector('[name=mouthSmile]');"
-                "s.value = 0.6; s.dispatchEvent(new Event('input'))"
-            )
-            wait_for(lambda: parts.expression.get("mouthSmile") == 0.6, "the smile")
-            window.click("[name=record-format][value=webm]")
-            window.click("#record")
-            wait_for(lambda: window.text("#record").strip() == "Stop · 0:03", "recording")
-            assert window.text("#record-file") == "avatar.webm"
-            window.click("#record")
-            wait_for(lambda: not parts.recording["active"], "its end")
-            window.click("#avatars li:nth-child(2) button")
-            wait_for(lambda: window.text("#avatar-name") == "other", "the other avatar")
-            wait_for(lambda: drawn(window)[0] == 64, "its frames")
-            other.close()
-            wait_for(lambda: window.text("#avatar-name") == "other" and window.visible("#lost"), "its end")
-            assert window.errors() == []
-    finally:
-        running.close()
-        other.close()
-
-
-def test_a_refused_expression_hides_its_card(session: AvatarSession, tmp_path: Path) -> None:
-    require_program("chromium", "chromedriver")
-    panel = Panel()
-
-    def refuse(_: AvatarSession, arguments: dict[str, Any]) -> None:
-        raise UnsupportedError("this pack has no expressions")
-
-    panel.offer("set_expression", refuse)
-    running = WebServer(lambda: [session], panel, "127.0.0.1", 0, ENDPOINTS)
-    running.start()
-    try:
-        with Browser(tmp_path / "profile", microphone=tmp_path / "none.wav") as window:
-            window.open(running.url)
-            wait_for(lambda: fps(window) > 0, "frames")
-            assert not window.visible("#expression-card") and window.text("#note") == ""
-    finally:
-        running.close()
-
-
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (400, 800)])
 def test_nothing_is_cut_off(browser: Browser, width: int, height: int) -> None:
     browser.resize(width, height)
@@ -429,211 +228,3 @@ def test_nothing_is_cut_off(browser: Browser, width: int, height: int) -> None:
         assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     finally:
         browser.resize(1280, 800)
-
-
-def request(
-    server: WebServer, method: str, path: str, body: bytes | None = None, **headers: str
-) -> tuple[int, str, dict[str, str]]:
-    """Plain HTTP; underscores in header names stand for dashes."""
-    link = http.client.HTTPConnection("127.0.0.1", urlsplit(server.url).port or 0, timeout=10)
-    try:
-        link.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-        answer = link.getresponse()
-        return answer.status, answer.read().decode(), dict(answer.getheaders())
-    finally:
-        link.close()
-
-
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec_WebSocket_Version": "13",
-    "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-}
-
-
-def cookie(server: WebServer) -> str:
-    token = parse_qs(urlsplit(server.url).query)["token"][0]
-    return f"llia_{urlsplit(server.url).port}={token}"
-
-
-def test_the_printed_address_gives_the_cookie_and_nothing_else_does(server: WebServer) -> None:
-    status, _, headers = request(server, "GET", "/?" + urlsplit(server.url).query)
-    kept = headers["Set-Cookie"]
-    assert status == 200 and kept.startswith(cookie(server))
-    assert "HttpOnly" in kept and "SameSite=Strict" in kept
-    assert request(server, "GET", "/", Cookie=cookie(server))[0] == 200
-    for path, wrong in (
-        ("/", ""),
-        ("/?token=wrong", ""),
-        ("/", "llia_1=wrong"),
-        ("/?token=", cookie(server)[:-1]),
-    ):
-        before = server.refused
-        status, text, headers = request(server, "GET", path, **({"Cookie": wrong} if wrong else {}))
-        assert (status, server.refused) == (403, before + 1)
-        assert "llia run" in text and "Set-Cookie" not in headers
-
-
-@pytest.mark.parametrize("path", ["/", "/view", "/session", "/static/app.js", "/live", "/watch", "/nothing"])
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:PORT", "127.0.0.1:1", "127.0.0.1", ""])
-def test_names_that_only_resolve_here_are_refused(server: WebServer, path: str, host: str) -> None:
-    """DNS rebinding: the site's name leads to this machine, its requests are its own origin's."""
-    name = host.replace("PORT", str(urlsplit(server.url).port))
-    right = {
-        "Cookie": cookie(server),
-        "Origin": f"http://{name}",
-        **(UPGRADE if path in ("/live", "/watch") else {}),
-    }
-    assert request(server, "GET", path, Host=name, **right)[0] == 403
-
-
-def test_foreign_sites_and_strangers_cannot_drive_it(server: WebServer) -> None:
-    ours, token = origin(server), cookie(server)
-    refused: list[dict[str, str]] = [
-        {},
-        {"Cookie": token},
-        {"Cookie": token, "Origin": "https://evil.example"},
-        {"Cookie": token, "Origin": "null"},
-        {"Cookie": token, "Origin": "http://127.0.0.1:1"},
-        {"Origin": ours},
-        {"Origin": ours, "Cookie": token[:-1]},
-        {"Origin": ours, "Cookie": token[:-1] + "\xe9"},
-    ]
-    for headers in refused:
-        assert request(server, "POST", "/speak", b"", **headers)[0] == 403, headers
-        assert request(server, "GET", "/live", **UPGRADE, **headers)[0] == 403, headers
-        query = "/live?" + urlsplit(server.url).query  # the address's token is for the page alone
-        assert request(server, "GET", query, **UPGRADE, **headers)[0] == 403, headers
-    for headers in refused[:5]:
-        assert request(server, "GET", "/watch", **UPGRADE, **headers)[0] == 403, headers
-    assert request(server, "GET", "/session")[0] == 403
-    assert request(server, "GET", "/session", Cookie=token)[0] == 200
-    assert request(server, "GET", "/live?avatar=nobody", Origin=ours, Cookie=token, **UPGRADE)[0] == 404
-
-
-async def _talk(url: str, messages: list[str | bytes], headers: dict[str, str]) -> list[dict[str, Any]]:
-    """JSON answers up to one error or ok per message."""
-    answers = []
-    async with aiohttp.ClientSession() as client, client.ws_connect(url, headers=headers) as live:
-        for message in messages:
-            await (live.send_str(message) if isinstance(message, str) else live.send_bytes(message))
-            while True:
-                answer = await live.receive(timeout=5.0)
-                if answer.type is aiohttp.WSMsgType.TEXT and answer.json()["type"] in ("error", "ok"):
-                    answers.append(answer.json())
-                    break
-    return answers
-
-
-def test_a_viewer_takes_no_commands(server: WebServer) -> None:
-    url = origin(server).replace("http", "ws") + "/watch"
-    messages: list[str | bytes] = [
-        '{"type": "cancel"}',
-        "x",
-        b"\0\0",
-        '{"type": "set_state", "state": "idle"}',
-    ]
-    for answer in asyncio.run(_talk(url, messages, {"Origin": origin(server)})):
-        assert answer["type"] == "error" and "command" in answer["text"]
-
-
-def test_wrong_commands_are_told_and_survived(server: WebServer) -> None:
-    url = origin(server).replace("http", "ws") + "/live"
-    wrong: list[str | bytes] = [
-        "[]", "{", '{"type": 1}', '{"type": "nonesuch", "id": 7}', '{"type": "set_state", "state": []}',
-        '{"type": "microphone_start", "sample_rate_hz": 1}', b"\0\0", "[" * 60_000,
-    ]  # fmt: skip
-    headers = {"Origin": origin(server), "Cookie": cookie(server)}
-    *errors, last = asyncio.run(_talk(url, [*wrong, '{"type": "cancel", "id": 8}'], headers))
-    assert [error["type"] for error in errors] == ["error"] * len(wrong)
-    assert (errors[3]["code"], errors[3]["id"]) == ("unsupported", 7)
-    assert last == {"type": "ok", "id": 8}
-
-
-def test_pages_forbid_frames_and_foreign_scripts(server: WebServer) -> None:
-    for path in ("/", "/nothing", "/session", "/static/app.js"):
-        headers = request(server, "GET", path)[2]
-        policy = headers["Content-Security-Policy"]
-        assert "frame-ancestors 'none'" in policy and "script-src 'self';" in policy
-        assert "unsafe" not in policy and headers["X-Content-Type-Options"] == "nosniff"
-    policy = request(server, "GET", "/view")[2]["Content-Security-Policy"]
-    assert policy.endswith("frame-ancestors 'self' http://127.0.0.1:* http://localhost:*")
-    for document in ("index.html", "view.html", "closed.html"):
-        text = request(server, "GET", f"/static/{document}")[1]
-        assert not re.search(r"<script(?![^>]*src=)|<style| on\w+=| style=", text), document
-
-
-FOREIGN_PAGE = b"""<!doctype html><script>
-const at = location.hash.slice(1), told = (name, promise) =>
-  promise.then(() => "came through", () => "refused").then((end) => (results[name] = end));
-const results = {};
-const open = (path) => new Promise((yes, no) => {
-  const socket = new WebSocket(at.replace("http", "ws") + path);
-  socket.onopen = yes; socket.onerror = no;
-});
-told("read", fetch(at + "/session", {credentials: "include"}));
-told("upload", fetch(at + "/speak", {method: "POST", body: "x", credentials: "include"}));
-told("live", open("/live"));
-told("watch", open("/watch"));
-const frame = document.createElement("iframe");
-frame.src = at + "/";
-frame.onload = () => (results.frame = "loaded");
-onload = () => document.body.append(frame);
-</script><body></body>"""
-
-
-class ForeignSite(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(FOREIGN_PAGE)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
-
-
-def test_a_site_in_the_same_browser_is_kept_out(server: WebServer, tmp_path: Path) -> None:
-    """The worst case: the site is on loopback, too, so that the browser sends it our cookie."""
-    require_program("chromium", "chromedriver")
-    site = ThreadingHTTPServer(("127.0.0.1", 0), ForeignSite)
-    thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        with Browser(tmp_path / "profile", microphone=tmp_path / "none.wav") as window:
-            window.open(server.url)
-            wait_for(lambda: fps(window) > 0, "frames")
-            window.errors()
-            before = server.refused
-            window.open(f"http://127.0.0.1:{site.server_port}/#{origin(server)}")
-            wait_for(lambda: len(window.run("return results")) == 5, "all tries")
-            results = window.run("return results")
-            results.pop("frame")
-            assert set(results.values()) == {"refused"} and len(results) == 4
-            assert any("frame-ancestors" in line for line in window.errors())
-            assert server.refused >= before + 3  # the upload and both sockets reached the server
-    finally:
-        site.shutdown()
-        thread.join()
-        site.server_close()
-
-
-def test_too_large_and_empty_files_are_refused(server: WebServer) -> None:
-    allowed = {"Cookie": cookie(server), "Origin": origin(server)}
-    status, text, _ = request(server, "POST", "/speak?name=none.wav", b"", **allowed)
-    assert (status, "error" in json.loads(text)) == (400, True)
-    status, text, _ = request(server, "POST", "/speak?name=huge.wav", bytes(64 * 2**20 + 1), **allowed)
-    assert status == 413 and "64 MB" in json.loads(text)["error"]
-
-
-def test_files_outside_the_page_are_not_served(server: WebServer) -> None:
-    for path in ("/static/../viewer.py", "/static/%2e%2e/guard.py", "/static/", "/nothing"):
-        assert request(server, "GET", path)[0] in (403, 404)
-
-
-def test_busy_port_and_open_network_are_refused(session: AvatarSession, server: WebServer) -> None:
-    with pytest.raises(PortError, match="choose another port"):
-        WebServer(lambda: [session], Panel(), "127.0.0.1", urlsplit(server.url).port or 0).start()
-    with pytest.raises(SettingError, match="not loopback"):
-        WebServer(lambda: [session], Panel(), "0.0.0.0", 0)

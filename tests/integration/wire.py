@@ -13,12 +13,21 @@ import zmq
 class WireClient:
     """Sends requests and reads what is published."""
 
-    def __init__(self, control_endpoint: str, frames_endpoint: str, topics: tuple[str, ...] = ("",)) -> None:
+    def __init__(
+        self,
+        control_endpoint: str,
+        frames_endpoint: str,
+        topics: tuple[str, ...] = ("",),
+        curve: tuple[bytes, bytes, bytes] | None = None,
+    ) -> None:
+        """`curve`: the client's public and secret key and the daemon's public key."""
         self.context = zmq.Context[zmq.Socket[bytes]]()
         self.control = self.context.socket(zmq.DEALER)
-        self.control.connect(control_endpoint)
         self.frames = self.context.socket(zmq.SUB)
-        self.frames.connect(frames_endpoint)
+        for socket, endpoint in ((self.control, control_endpoint), (self.frames, frames_endpoint)):
+            if curve is not None:
+                socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = curve
+            socket.connect(endpoint)
         for topic in topics:
             self.frames.subscribe(topic)
 

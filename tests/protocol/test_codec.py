@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.protocol.codec import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, ProtocolError, decode, encode
-from bridge.protocol.messages import REQUESTS, Audio, Cancel, Hello
+from bridge.protocol.messages import REQUESTS, Audio, Cancel, Hello, OpenAvatar
 
 AUDIO = {"v": 1, "type": "audio", "utterance_id": "u", "sample_rate_hz": 16_000}
 
@@ -75,6 +75,27 @@ def test_refusals(header: Any, code: str, words: str) -> None:
 def test_a_payload_too_many_and_too_long() -> None:
     assert refusal({"v": 1, "type": "cancel"}, b"x").code == "bad_payload"
     assert refusal(AUDIO, bytes(MAX_PAYLOAD_BYTES + 1)).code == "too_large"
+
+
+def test_sizes_at_their_edge() -> None:
+    fields: dict[str, Any] = {"v": 1, "type": "cancel", **{f"unknown{n}": "x" * 4_000 for n in range(4)}}
+    fields["rest"] = "x" * (MAX_HEADER_BYTES - len(msgpack.packb({**fields, "rest": "x" * 300})) + 300)
+    longest = msgpack.packb(fields)
+    assert len(longest) == MAX_HEADER_BYTES
+    assert decode([longest], REQUESTS)[0] == Cancel()
+    fields["rest"] += "x"
+    assert refusal(fields).code == "too_large"
+    assert len(decode([msgpack.packb(AUDIO), bytes(MAX_PAYLOAD_BYTES)], REQUESTS)[1]) == MAX_PAYLOAD_BYTES
+    many = {"v": 1, "type": "cancel", **{f"unknown{n}": n for n in range(62)}}
+    assert decode([msgpack.packb(many)], REQUESTS)[0] == Cancel()
+    assert refusal({**many, "one more": 1}).code == "bad_message"
+
+
+def test_a_payload_may_be_left_out_where_it_is_optional() -> None:
+    header = msgpack.packb({"v": 1, "type": "open_avatar"})
+    assert decode([header], REQUESTS) == (OpenAvatar(), b"")
+    assert decode([header, b"png"], REQUESTS) == (OpenAvatar(), b"png")
+    assert refusal({"v": 1, "type": "open_avatar"}, b"1", b"2").code == "bad_payload"
 
 
 def test_refusals_bear_the_request_id() -> None:

@@ -58,7 +58,8 @@ EXAMPLES: list[Message] = [
     messages.Ok(request_id="3"),
     messages.Statistics(
         avatar_id="default", state="speaking", fps=25.0, lead_ms=150.0, compute_ms=32.5,
-        stages_ms={"decode": 9.5}, first_frame_ms=141.5, latency_ms=152.5, stalls=1, stalled_ms=20.5, skipped_audio_ms=0.0,
+        stages_ms={"decode": 9.5}, first_frame_ms=141.5, latency_ms=152.5,
+        stalls=1, stalled_ms=20.5, skipped_audio_ms=0.0,
         queues={"speech_ms": 1500.0}, drops={"frames": 2},
         daemon={"clients": 1, "malformed": 3}, delays_ms={"camera": 190.5},
     ),

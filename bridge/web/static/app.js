@@ -16,7 +16,6 @@ const charts = new Statistics();
 
 let statistics = null;
 let avatar = null; // the one shown
-let offers = [];
 let maxUploadBytes = Infinity;
 
 if (location.search) history.replaceState(null, "", "/"); // the cookie has the token now
@@ -31,7 +30,6 @@ const connection = new Connection("/live", { avatar: "" }, {
     connection.query.avatar = avatar.avatar_id;
     $("avatar-name").textContent = avatar.name;
     document.title = `LLIA · ${avatar.name}`;
-    showAvatars(avatars, avatar.avatar_id, (id) => connection.choose(id));
     charts.begin(avatar);
     $("fps-box").title = `Pictures drawn in the last second; the avatar makes ${avatar.fps}, on ${avatar.provider}`;
   },
@@ -56,11 +54,9 @@ const handlers = {
   welcome(message) {
     $("lost").hidden = true;
     $("lost-text").textContent = "Connection lost. Trying again …";
-    offers = message.offers;
     showState(message.state);
     showParts(message);
-    $("expression-card").hidden = true;
-    if (offers.includes("set_expression")) expression.change().catch(({ message: text }) => note(text, "error"));
+    expression.offer(message.parts.expression.possible);
     const chosen = document.querySelector("[name=state]:checked").value;
     if (chosen !== "auto") connection.send({ type: "set_state", state: chosen }); // after a lost connection
   },
@@ -71,6 +67,7 @@ const handlers = {
   },
   parts: (message) => showParts(message),
   cancelled: () => sound.clear(),
+  expression: ({ controls }) => expression.show(controls),
   finished: ({ utterance_id: id }) => id.startsWith("page-file-") && note(""),
   error: ({ text }) => note(text, "error"),
 };
@@ -206,10 +203,14 @@ const daemonControls = new MicrophoneControls("daemon-microphone", {
   onMuted: (muted) => ask({ type: "microphone_mute", muted }),
   onTalk: (pressed) => ask({ type: "microphone_talk", pressed }),
 });
-const expression = new Expression((values) => connection.request({ type: "set_expression", values }));
+const expression = new Expression(
+  (values) => connection.request({ type: "set_expression", values }),
+  (text) => note(text, "error"),
+);
 const recording = new Recording(ask);
 
 function showParts({ parts }) {
+  showAvatars(parts.avatars.open, avatar.avatar_id, (id) => connection.choose(id));
   $("microphone-card").hidden = !parts.microphone;
   if (parts.microphone) {
     $("microphone-name").textContent = parts.microphone.name;

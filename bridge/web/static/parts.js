@@ -72,8 +72,13 @@ function chip(group, value, text) {
   return label;
 }
 
+let shownAvatars = "";
+
 /** The open avatars; one alone needs no list. */
 export function showAvatars(avatars, chosen, onChoose) {
+  const news = JSON.stringify([avatars, chosen]);
+  if (news === shownAvatars) return; // the list keeps its focus
+  shownAvatars = news;
   $("avatars-card").hidden = avatars.length < 2;
   $("avatars").replaceChildren(
     ...avatars.map((avatar) => {
@@ -95,18 +100,33 @@ export function showAvatars(avatars, chosen, onChoose) {
 
 /** Sliders of the expression. */
 export class Expression {
-  /** @param {(values: Object<string, number>) => Promise<void>} send */
-  constructor(send) {
+  /**
+   * @param {(values: Object<string, number>) => Promise<void>} send
+   * @param {(text: string) => void} onError
+   */
+  constructor(send, onError) {
     this.send = send;
+    this.onError = onError;
     this.waiting = null; // values to send when the answer is there
     this.busy = false;
     this.values = {};
     $("sliders").replaceChildren(...Object.entries(EXPRESSIONS).map(([name, text]) => this.slider(name, text)));
     $("expression-reset").onclick = () => {
-      for (const slider of $("sliders").querySelectorAll("input")) slider.value = 0;
-      this.values = {};
+      this.show({});
       this.change();
     };
+  }
+
+  /** @param {boolean} possible with this avatar */
+  offer(possible) {
+    $("expression-card").hidden = !possible;
+  }
+
+  /** Somebody has set these; the page's own come back this way, too. */
+  show(values) {
+    if (this.busy) return;
+    this.values = { ...values };
+    for (const slider of $("sliders").querySelectorAll("input")) slider.value = values[slider.name] ?? 0;
   }
 
   slider(name, text) {
@@ -122,7 +142,7 @@ export class Expression {
     return label;
   }
 
-  /** Asks with the values as they are; a pack without expressions answers `unsupported` and hides the card. */
+  /** Asks for the newest values, one request at a time; `unsupported` hides the card. */
   async change() {
     this.waiting = { ...this.values };
     if (this.busy) return;
@@ -133,11 +153,10 @@ export class Expression {
         this.waiting = null;
         await this.send(values);
       }
-      $("expression-card").hidden = false;
     } catch (error) {
       this.waiting = null;
-      $("expression-card").hidden = true;
-      if (error.code !== "unsupported") throw error;
+      this.offer(error.code !== "unsupported");
+      if (error.code !== "unsupported") this.onError(error.message);
     } finally {
       this.busy = false;
     }

@@ -2,7 +2,7 @@
 
 const SHOWN_SECONDS = 120;
 const COLOURS = ["#f0b36a", "#6ab7f0", "#8fd08a", "#b58af0", "#f0796a", "#d8d27a"];
-const INK = { line: "#262c36", text: "#97a1b1", budget: "#f0796a" };
+const INK = { line: "#262c36", budget: "#f0796a" };
 const NAMES = {
   speech_ms: "speech",
   utterances: "utterances",
@@ -45,6 +45,9 @@ export class Statistics {
     const { speech_ms: waiting = 0, ...queues } = statistics.queues;
     $("waiting").textContent = duration(waiting);
     $("waiting").parentElement.title = `Queues: ${listed(queues)}`;
+    const outputs = Object.entries(statistics.delays_ms ?? {});
+    $("outputs").parentElement.hidden = !outputs.length;
+    $("outputs").textContent = outputs.map(([name, ms]) => `${name} ${Math.round(ms)} ms`).join(", ");
     const lost = Object.entries(statistics.drops).filter(([, count]) => count > 0);
     $("drops").textContent = lost.length ? listed(Object.fromEntries(lost)) : "0";
     $("drops").parentElement.title =
@@ -89,7 +92,8 @@ export class Statistics {
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
     const sums = this.history.map((stages) => Object.values(stages).reduce((sum, ms) => sum + ms, 0));
-    const top = Math.max(this.frameMs * 1.15, ...sums.map((sum) => sum * 1.1));
+    // A rare peak is cut off, so that it does not flatten all the rest.
+    const top = Math.min(Math.max(this.frameMs * 1.15, ...sums.map((sum) => sum * 1.1)), this.frameMs * 3);
     const y = (ms) => height - (ms / top) * height;
     const step = width / (SHOWN_SECONDS - 1);
     const x = (index) => width - (this.history.length - 1 - index) * step;
@@ -117,9 +121,6 @@ export class Statistics {
     line(pen, 0, y(this.frameMs), width);
     pen.setLineDash([]);
     pen.fillText(`a frame lasts ${Math.round(this.frameMs)} ms`, 6, y(this.frameMs) - 4);
-    pen.fillStyle = INK.text;
-    pen.textAlign = "right";
-    pen.fillText(`last ${SHOWN_SECONDS} s`, width - 6, 13);
   }
 }
 
