@@ -183,3 +183,13 @@ def test_decoder_takes_every_size(exported: Exported, size_px: int, frames: int)
     session = ort.InferenceSession(str(exported.fp32 / "decoder.onnx"), providers=["CPUExecutionProvider"])
     rgba: Array = session.run(None, {k: v.numpy() for k, v in spec.inputs.items()})[0]
     assert (rgba.shape, rgba.dtype) == ((frames, size_px, size_px, 4), np.uint8)
+
+
+@pytest.mark.parametrize("name", ["audio_encoder", "reference", "face_locator", "reader"])
+def test_large_weights_are_stored_in_half_precision(exported: Exported, name: str) -> None:
+    """And change a graph's outputs by little."""
+    stored = onnx.load(str(exported.int8 / f"{name}.onnx")).graph.initializer
+    large = [t for t in stored if np.prod(t.dims) >= 1024]
+    assert large
+    assert not [t.name for t in large if t.data_type == onnx.TensorProto.FLOAT]
+    assert differences(exported.specs[name], exported.int8 / f"{name}.onnx")["max"] < 0.02
