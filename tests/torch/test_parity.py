@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnxruntime as ort
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
