@@ -110,6 +110,12 @@ class LatentHistory:
         for old in [k for k in self._latents if k < first_frame - HISTORY_FRAMES]:
             del self._latents[old]
 
+    def shift(self, ref_latent: Float) -> None:
+        """Makes the past that of another reference, by its latent [1, C, h, w]."""
+        jump = ref_latent[0] - self._ref
+        self._ref = ref_latent[0]
+        self._latents = {k: v + jump for k, v in self._latents.items()}
+
     def cut(self, first_frame: int) -> None:
         """Forgets what lies at or after a frame."""
         self._latents = {k: v for k, v in self._latents.items() if k < first_frame}

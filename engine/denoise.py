@@ -33,9 +33,13 @@ class Denoiser:
             timesteps: the manifest's for the number of steps wanted.
             seed: noise depends on it and on the frame's index only, never on how frames fell into clips.
         """
-        self._session, self._banks = session, banks
+        self._session, self._banks = session, dict(banks)
         self._timesteps, self._seed = tuple(timesteps), seed
         self._latent_shape = tuple(int(n) for n in session.spec.outputs["x0"].shape[2:])
+
+    def condition(self, banks: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Conditions the next clip on another reference."""
+        self._banks = dict(banks)
 
     def _noise(self, plan: ClipPlan, step: int) -> Float:
         frames = range(plan.first_frame, plan.first_frame + plan.clip_length)
