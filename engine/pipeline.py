@@ -153,7 +153,16 @@ class Engine:
 
 
 class AvatarPipeline:
-    """One avatar: push its audio, iterate its frames. Made by `Engine.avatar`; close it after use."""
+    """One avatar: push its audio, iterate its frames. Made by `Engine.avatar`; close it after use.
+
+    Attributes:
+        fps: frames per second.
+        size_px: side of the frames.
+        portrait: whose avatar it is.
+        reader: measures what its frames show.
+        watched: False while nobody looks: time, states and controls go on, but no picture is decoded and
+            frames bear the last one that was.
+    """
 
     def __init__(
         self,
@@ -171,6 +180,8 @@ class AvatarPipeline:
         self._engine = engine
         self.fps, self.size_px, self.portrait = fps, size_px, portrait
         self.reader = FrameReader(graphs["reader"], portrait, size_px)
+        self.watched = True
+        self._last_rgba: npt.NDArray[np.uint8] | None = None
         self._frame_samples, self._model_fps = manifest.frame_samples, manifest.fps
         self._control_mean = np.array(manifest.control_mean, np.float32)
         self._control_std = np.array(manifest.control_std, np.float32)
@@ -415,7 +426,9 @@ class AvatarPipeline:
         if added.any():
             controls = controls.clip(LOWEST, 1.0)
             latent = ((controls - self._control_mean) / self._control_std).reshape(latent.shape)
-        rgba = self._decoder.decode(latent[None])[0]
+        rgba = self._last_rgba
+        if self.watched or rgba is None:
+            rgba = self._last_rgba = self._decoder.decode(latent[None])[0]
         stage_ms = {**clip.stage_ms, "decode": (time.perf_counter() - start_s) * 1000.0}
         state = AvatarState(int(clip.plan.states[index]))
         shown = controls.clip(LOWEST, 1.0)
