@@ -38,7 +38,7 @@ GAP_MS = 300
 """A pause of the client within an utterance counts as speech for so long, as silence after."""
 GRACE_SAMPLES = int(GRACE_MS * SAMPLE_RATE_HZ / 1_000)
 LIVE_LIMIT_MS = 250.0
-"""Live audio beyond so much is skipped."""
+"""Live audio beyond so much, and an utterance's first piece, is skipped."""
 
 _log = logging.getLogger(__name__)
 
@@ -192,9 +192,9 @@ class AvatarSession:
             UtteranceCancelledError: a barge-in has cancelled this utterance; use a new id.
             AvatarFailedError: the engine has stopped.
         """
-        self._refuse_failed()
         mono = _checked_mono(samples, sample_rate_hz, utterance_id)
         with self._feeding:
+            self._refuse_failed()
             self._speech.push(utterance_id, mono, sample_rate_hz, live)
 
     def end_utterance(self, utterance_id: str) -> None:
@@ -207,9 +207,9 @@ class AvatarSession:
 
         Arguments and errors as for `push_audio`; the ids are the other party's own.
         """
-        self._refuse_failed()
         mono = _checked_mono(samples, sample_rate_hz, utterance_id)
         with self._feeding:
+            self._refuse_failed()
             self._other.queue.push(utterance_id, mono, sample_rate_hz, live)
 
     def end_other(self, utterance_id: str) -> None:

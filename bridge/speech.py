@@ -19,6 +19,9 @@ Float = npt.NDArray[np.float32]
 STARVED_MS = 1_000
 """An utterance that gets no audio for so long, and no end either, is over: its client has vanished."""
 
+MAX_HEAD_MS = 500
+"""The first piece of a live utterance may hold so much from before the client knew that it begins."""
+
 MAX_UTTERANCES = 256
 """Utterances that may wait at once."""
 
@@ -47,6 +50,7 @@ class Utterance:
         touched_ns: monotonic time of its newest sample, or of the last moment it still had some.
         live: recorded now.
         ended: no more audio will come.
+        head_samples: so much more of it may wait if it is live, 16 kHz samples: its first piece.
         started: its first sample has been taken.
         arrived_ns: monotonic time of the newest sample that was taken.
     """
@@ -57,6 +61,7 @@ class Utterance:
     turn_ns: int
     touched_ns: int
     live: bool = False
+    head_samples: int = 0
     ended: bool = False
     started: bool = False
     arrived_ns: int = 0
@@ -93,6 +98,12 @@ class Utterance:
                 self._pushed.appendleft((chunk[left:], arrived_ns))
             self._pushed_samples -= min(left, len(chunk))
             left -= len(chunk)
+
+    def close(self) -> None:
+        """Nothing more will come: the resampler's rest is ready to be taken."""
+        self.ended = True
+        while (more := self._resample_some()) is not None:
+            self._resampled = np.concatenate([self._resampled, more])
 
     def take(self, count: int) -> Float:
         """Takes up to `count` 16 kHz samples."""
@@ -134,7 +145,8 @@ class SpeechQueue:
         Args:
             resampler: makes a resampler from a rate in Hz.
             limit_s: most audio that may wait, seconds.
-            live_limit_ms: most live audio that may wait; the oldest beyond it is skipped.
+            live_limit_ms: most live audio that may wait besides an utterance's first piece, which may bring
+                sound from before its speaker was found; the oldest beyond it is skipped.
             monotonic_ns: the wall clock.
         """
         self.skipped_samples = 0
@@ -185,7 +197,10 @@ class SpeechQueue:
                 raise QueueFullError(f"{MAX_UTTERANCES} utterances wait; send {utterance_id!r} again later")
             now_ns = self._monotonic_ns()
             resampler = self._make_resampler(sample_rate_hz)
-            utterance = Utterance(utterance_id, sample_rate_hz, resampler, now_ns, now_ns, live)
+            head_samples = min(len(samples) / sample_rate_hz, MAX_HEAD_MS / 1_000) * SAMPLE_RATE_HZ
+            utterance = Utterance(
+                utterance_id, sample_rate_hz, resampler, now_ns, now_ns, live, int(head_samples)
+            )
             self._utterances[utterance_id] = utterance
         if utterance.ended:
             raise AudioInputError(
@@ -197,7 +212,7 @@ class SpeechQueue:
                 f"{sample_rate_hz} Hz; keep one rate per utterance"
             )
         utterance.push(samples, self._monotonic_ns())
-        excess = utterance.waiting_samples - self._live_limit_samples
+        excess = utterance.waiting_samples - utterance.head_samples - self._live_limit_samples
         if utterance.live and excess > 0:
             utterance.skip_oldest(excess)
             self.skipped_samples += excess
@@ -240,9 +255,12 @@ class SpeechQueue:
         utterance = self._head()
         if utterance is None or not utterance.drained:
             return None
-        starved_ms = (self._monotonic_ns() - utterance.touched_ns) / 1e6
-        if not utterance.ended and starved_ms < STARVED_MS:
-            return None
+        if not utterance.ended:
+            if (self._monotonic_ns() - utterance.touched_ns) / 1e6 < STARVED_MS:
+                return None
+            utterance.close()
+            if not utterance.drained:
+                return None
         del self._utterances[utterance.utterance_id]
         following = self._head()
         if following is not None:

@@ -128,12 +128,41 @@ def test_a_cancelled_stream_does_not_begin_again_until_its_end() -> None:
     speech.push("a", ramp(100), 16_000)
 
 
+def test_the_last_samples_of_a_vanished_client_are_spoken_too() -> None:
+    """Of two samples at 48 kHz the resampler gives nothing before the end."""
+    clock = Clock()
+    speech = queue(clock=clock)
+    speech.push("a", ramp(2), 48_000)
+    taken = speech.take(160)
+    assert taken is not None and len(taken[1]) == 0
+    clock.now_ns = 1_000_000_000
+    assert speech.finished() is None
+    taken = speech.take(160)
+    assert taken is not None and len(taken[1]) == 1
+    ended = speech.finished()
+    assert ended is not None and ended.utterance_id == "a"
+
+
 def test_live_audio_keeps_the_newest() -> None:
     speech = queue(limit_s=1.0)
     samples = ramp(48_000)
-    for piece in np.array_split(samples, 10):
+    for piece in np.array_split(samples, 480):
         speech.push("mic", piece, 16_000, live=True)
-    assert speech.waiting_samples == 4_000
-    assert speech.skipped_samples == 44_000
+    assert speech.waiting_samples == 4_100
+    assert speech.skipped_samples == 43_900
     speech.end("mic")
-    np.testing.assert_array_equal(drain(speech)["mic"], samples[-4_000:])
+    np.testing.assert_array_equal(drain(speech)["mic"], samples[-4_100:])
+
+
+@pytest.mark.parametrize(("head_ms", "kept_ms"), [(20, 20), (260, 260), (500, 500), (501, 500), (3_000, 500)])
+def test_a_live_utterance_may_begin_before_its_voice_was_found(head_ms: int, kept_ms: int) -> None:
+    """Beside its first piece there is as much room as ever for what follows."""
+    speech = queue()
+    speech.push("mic", ramp(head_ms * 48), 48_000, live=True)
+    for _ in range(100):
+        speech.push("mic", ramp(20 * 48), 48_000, live=True)
+    assert speech.waiting_samples == (250 + kept_ms) * 16
+    speech.push("other", ramp(480), 48_000, live=True)
+    for _ in range(100):
+        speech.push("other", ramp(480), 48_000, live=True)
+    assert speech.waiting_samples == (250 + kept_ms + 250 + 10) * 16
