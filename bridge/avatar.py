@@ -44,7 +44,13 @@ _log = logging.getLogger(__name__)
 
 
 class Pipeline(Protocol):
-    """What a session needs of `engine.pipeline.AvatarPipeline`."""
+    """What a session needs of `engine.pipeline.AvatarPipeline`.
+
+    Attributes:
+        watched: whether somebody takes the pictures; nothing is decoded for nobody.
+    """
+
+    watched: bool
 
     def push_audio(self, chunk: AudioChunk) -> None:
         """Takes the next contiguous 16 kHz audio."""
@@ -314,6 +320,7 @@ class AvatarSession:
         told_s = time.monotonic()
         try:
             while not self._closed.is_set() and not self._failure:
+                self._pipeline.watched = self.watched
                 with self._feeding:
                     self._feed_to_lead()
                 if time.monotonic() - told_s >= 1.0:

@@ -96,7 +96,7 @@ class LatentHistory:
         """Starts with the reference's own latent as the past.
 
         Args:
-            ref_latent: float32 [1, 16, 4, 4].
+            ref_latent: float32 [1, C, h, w].
             motion_lags: see `Manifest`.
             reanchor_every_frames: see `Manifest`.
         """
@@ -105,21 +105,27 @@ class LatentHistory:
         self._latents: dict[int, Float] = {}
 
     def store(self, first_frame: int, latents: Float) -> None:
-        """Keeps float32 [F, 16, 4, 4]; the oldest are let go."""
+        """Keeps float32 [F, C, h, w]; the oldest are let go."""
         self._latents.update(enumerate(latents, start=first_frame))
         for old in [k for k in self._latents if k < first_frame - HISTORY_FRAMES]:
             del self._latents[old]
+
+    def shift(self, ref_latent: Float) -> None:
+        """Makes the past that of another reference, by its latent [1, C, h, w]."""
+        jump = ref_latent[0] - self._ref
+        self._ref = ref_latent[0]
+        self._latents = {k: v + jump for k, v in self._latents.items()}
 
     def cut(self, first_frame: int) -> None:
         """Forgets what lies at or after a frame."""
         self._latents = {k: v for k, v in self._latents.items() if k < first_frame}
 
     def at(self, frame: int) -> Float:
-        """Latent [16, 4, 4] of a frame, the reference's own where there is none."""
+        """Latent [C, h, w] of a frame, the reference's own where there is none."""
         return self._latents.get(frame, self._ref)
 
     def motion_frames(self, plan: ClipPlan) -> Float:
-        """float32 [1, M, 16, 4, 4] for a clip: the latents before it, re-anchored where it is time."""
+        """float32 [1, M, C, h, w] for a clip: the latents before it, re-anchored where it is time."""
         first = plan.first_frame
         motion = [self.at(first - lag) for lag in self._lags]
         if self._every is not None and -(-first // self._every) * self._every < first + plan.clip_length:

@@ -31,6 +31,6 @@ class Decoder:
         self._feeds = {**banks, "ref_picture": ref_picture}
 
     def decode(self, latents: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        """float32 [F, 16, 4, 4] to uint8 [F, S, S, 4], straight alpha."""
+        """float32 [F, C, h, w] to uint8 [F, S, S, 4], straight alpha."""
         rgba: npt.NDArray[np.uint8] = self._session.run({**self._feeds, "latents": latents})["rgba"]
         return rgba

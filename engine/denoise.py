@@ -33,9 +33,13 @@ class Denoiser:
             timesteps: the manifest's for the number of steps wanted.
             seed: noise depends on it and on the frame's index only, never on how frames fell into clips.
         """
-        self._session, self._banks = session, banks
+        self._session, self._banks = session, dict(banks)
         self._timesteps, self._seed = tuple(timesteps), seed
         self._latent_shape = tuple(int(n) for n in session.spec.outputs["x0"].shape[2:])
+
+    def condition(self, banks: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Conditions the next clip on another reference."""
+        self._banks = dict(banks)
 
     def _noise(self, plan: ClipPlan, step: int) -> Float:
         frames = range(plan.first_frame, plan.first_frame + plan.clip_length)
@@ -52,10 +56,10 @@ class Denoiser:
         Args:
             plan: the clip.
             audio_emb: float32 [F, 10, 128].
-            motion_frames: float32 [1, M, 16, 4, 4].
+            motion_frames: float32 [1, M, C, h, w].
 
         Returns:
-            float32 [F, 16, 4, 4].
+            float32 [F, C, h, w].
         """
         cond = {
             **self._banks,
@@ -64,10 +68,13 @@ class Denoiser:
             "motion_frames": motion_frames,
         }
 
+        made: dict[str, Float] = {}
+
         def denoiser(x: Float, timestep: float) -> Float:
             feeds = {**cond, "x": x, "timestep": np.array([timestep], np.float32)}
-            return self._session.run(feeds)["x0"]
+            made.update(self._session.run(feeds))
+            return made["x0"]
 
-        x0 = sample_consistency(denoiser, lambda step: self._noise(plan, step), self._timesteps)
-        latents: Float = x0[0]
+        sample_consistency(denoiser, lambda step: self._noise(plan, step), self._timesteps)
+        latents: Float = made["latents"][0]
         return latents

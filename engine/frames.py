@@ -41,12 +41,12 @@ class Retimer:
         """Output frames that a clip completes.
 
         Args:
-            before: latent [16, 4, 4] of the model frame before the clip.
-            latents: float32 [F, 16, 4, 4].
+            before: latent [C, h, w] of the model frame before the clip.
+            latents: float32 [F, C, h, w].
             first_frame: index of the clip's first model frame.
 
         Returns:
-            pts in samples, index within the clip whose label and time it bears, latent [16, 4, 4].
+            pts in samples, index within the clip whose label and time it bears, latent [C, h, w].
         """
         out = []
         last = first_frame + len(latents) - 1

@@ -20,16 +20,23 @@ from engine.config import check_bounds
 from engine.decode import Decoder
 from engine.denoise import Denoiser
 from engine.errors import AudioFormatError, ConfigError
-from engine.expression import edit_reference
+from engine.expression import (
+    AT_REST,
+    LOWEST,
+    REST_CONTROLS,
+    ExpressionTrack,
+    checked_controls,
+    edit_reference,
+)
 from engine.frames import Retimer
 from engine.gallery import Gallery
 from engine.models import find_pack
 from engine.portrait import Portrait
 from engine.reader import FrameReader
-from engine.runtime.manifest import Manifest, load_manifest
+from engine.runtime.manifest import REF_IMAGE_PX, Manifest, load_manifest
 from engine.runtime.session import Graphs, load_graphs
 from engine.runtime.stages import Channel, Stage
-from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState, ClipPlan, VideoFrame
+from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ, AudioChunk, AvatarState, ClipPlan, VideoFrame
 
 Float = npt.NDArray[np.float32]
 
@@ -111,7 +118,7 @@ class Engine:
             lead_ms: a live avatar generates from what has arrived, this far ahead of the last frame
                 taken. None: a recording; generates as far ahead as its queues hold, in clips that
                 depend on the audio alone, so the same seed gives the same frames.
-            expression: controls by name that the reference picture is edited to first.
+            expression: see `AvatarPipeline.set_expression`.
 
         Raises:
             ModelError: see `portrait`.
@@ -122,13 +129,10 @@ class Engine:
         if steps not in self.manifest.sampling_timesteps:
             known = ", ".join(map(str, sorted(self.manifest.sampling_timesteps)))
             raise ConfigError(f"steps = {steps}: this pack samples in {known} steps")
+        checked_controls(expression or {})
         portrait = self.portrait(picture)
-        if expression:
-            decoder = Decoder(self.graphs["decoder"], portrait.banks, portrait.ref_picture(size_px))
-            edited = edit_reference(self.graphs["expression"], portrait.banks, decoder, expression)
-            portrait = self._gallery.prepare(Image.fromarray(edited), origin="edited picture", align=False)
         self._warm_up(size_px)
-        return AvatarPipeline(
+        avatar = AvatarPipeline(
             self,
             portrait,
             size_px=size_px,
@@ -137,10 +141,28 @@ class Engine:
             seed=secrets.randbits(32) if seed is None else seed,
             lead_ms=lead_ms,
         )
+        if expression:
+            avatar.set_expression(expression)
+        return avatar
+
+    def edited(self, portrait: Portrait, controls: Float) -> Portrait:
+        """A portrait whose picture shows other controls [21]; the last few stay prepared."""
+        decoder = Decoder(self.graphs["decoder"], portrait.banks, portrait.ref_picture(REF_IMAGE_PX))
+        rgba = edit_reference(self.graphs["expression"], portrait.banks, decoder, controls)
+        return self._gallery.prepare(Image.fromarray(rgba), origin="edited picture", align=False)
 
 
 class AvatarPipeline:
-    """One avatar: push its audio, iterate its frames. Made by `Engine.avatar`; close it after use."""
+    """One avatar: push its audio, iterate its frames. Made by `Engine.avatar`; close it after use.
+
+    Attributes:
+        fps: frames per second.
+        size_px: side of the frames.
+        portrait: whose avatar it is.
+        reader: measures what its frames show.
+        watched: False while nobody looks: time, states and controls go on, but no picture is decoded and
+            frames bear the last one that was.
+    """
 
     def __init__(
         self,
@@ -155,9 +177,14 @@ class AvatarPipeline:
     ) -> None:
         """Starts the threads; arguments as for `Engine.avatar`."""
         manifest, graphs = engine.manifest, engine.graphs
+        self._engine = engine
         self.fps, self.size_px, self.portrait = fps, size_px, portrait
         self.reader = FrameReader(graphs["reader"], portrait, size_px)
+        self.watched = True
+        self._last_rgba: npt.NDArray[np.uint8] | None = None
         self._frame_samples, self._model_fps = manifest.frame_samples, manifest.fps
+        self._control_mean = np.array(manifest.control_mean, np.float32)
+        self._control_std = np.array(manifest.control_std, np.float32)
         self._audio_encoder = graphs["audio_encoder"]
         self._denoiser = Denoiser(
             graphs["denoiser"], portrait.banks, manifest.sampling_timesteps[steps], seed
@@ -172,6 +199,8 @@ class AvatarPipeline:
         self._history = LatentHistory(
             portrait.banks["ref_latent"], manifest.motion_lags, manifest.reanchor_every_frames
         )
+        self._expression = ExpressionTrack()
+        self._rest: Float = portrait.banks["ref_latent"]
         self._state: AvatarState | None = None
         self._lead_samples = None if lead_ms is None else lead_ms * SAMPLE_RATE_HZ // 1000
         self._taken_samples = 0
@@ -216,6 +245,38 @@ class AvatarPipeline:
                 self._state = state
                 self._planner.restart()
 
+    def set_expression(self, expression: Mapping[str, float]) -> None:
+        """Sets the expression from the next clip on, blended over 200 ms; takes some 100 ms itself.
+
+        Args:
+            expression: controls by name. A smile, a frown, brows and wide eyes replace those of the picture
+                at rest; others are added to what the avatar does. Those not named are the picture's own.
+
+        Raises:
+            ConfigError: a name is unknown or a value out of its range.
+        """
+        named = checked_controls(expression)
+        own = self._control_mean + self._control_std * self.portrait.banks["ref_latent"].ravel()
+        wanted, added = own.clip(LOWEST, 1.0), np.zeros_like(own)
+        for index, name in enumerate(CONTROL_NAMES):
+            if name in named and AT_REST[index]:
+                wanted[index] = named[name]
+            elif name in named:
+                added[index] = named[name]
+        changed = np.where(AT_REST, wanted, own)
+        rest: Float = ((changed - self._control_mean) / self._control_std).astype(np.float32)
+        rest = rest.reshape(self.portrait.banks["ref_latent"].shape)
+        banks = dict(self.portrait.banks)
+        if any(name in REST_CONTROLS for name in named):
+            banks |= self._engine.edited(self.portrait, wanted).banks
+        with self._changed:
+            jump = self._control_std * (rest - self._rest).ravel()
+            self._denoiser.condition({**banks, "ref_latent": rest})
+            self._history.shift(rest)
+            self._rest = rest
+            self._expression.change(self._planner.next_frame * self._frame_samples, jump, added)
+            self._planner.restart()
+
     def finish(self) -> None:
         """Says that the recording is over: `frames()` ends after its last frame."""
         with self._changed:
@@ -238,6 +299,7 @@ class AvatarPipeline:
             self._audio.cut(at_samples)
             epoch = self._planner.clear(at_samples)
             self._history.cut(self._planner.first_frame_from(at_samples))
+            self._expression.cut(self._planner.next_frame * self._frame_samples)
             self._taken_samples = min(self._taken_samples, at_samples)
             self._changed.notify_all()
         self._clips.sift()
@@ -289,8 +351,8 @@ class AvatarPipeline:
         ahead_samples = self._planner.next_frame * self._frame_samples - self._taken_samples
         return ahead_samples + clip_samples <= max(self._lead_samples, clip_samples)
 
-    def _next_clip(self) -> tuple[ClipPlan, Float, Float, Float, float] | None:
-        """Waits for the next plan, with its mel windows, motion frames, last latent and milliseconds."""
+    def _next_clip(self) -> tuple[ClipPlan, Float, Float, Float, Float, float] | None:
+        """Waits for the next plan: mel windows, motion frames, last latent, latent at rest, milliseconds."""
         with self._changed:
             while not self._closed:
                 ready = self._audio.frames_ready(self._frame_samples)
@@ -306,13 +368,14 @@ class AvatarPipeline:
                     mel = self._audio.mel_windows(first, plan.clip_length, self._frame_samples)
                     self._audio.discard_before((first - _PAST_FRAMES) * self._frame_samples)
                     motion_frames, before = self._history.motion_frames(plan), self._history.at(first - 1)
-                    return plan, mel, motion_frames, before, (time.perf_counter() - start_s) * 1000.0
+                    spent_ms = (time.perf_counter() - start_s) * 1000.0
+                    return plan, mel, motion_frames, before, self._rest, spent_ms
                 self._changed.wait()
         return None
 
     def _denoised(self) -> Iterator[_Clip]:
         while (job := self._next_clip()) is not None:
-            plan, mel_windows, motion_frames, before, features_ms = job
+            plan, mel_windows, motion_frames, before, rest, features_ms = job
             start_s = time.perf_counter()
             audio_emb = self._audio_encoder.run({"mel_windows": mel_windows})["audio_emb"]
             encoded_s = time.perf_counter()
@@ -325,8 +388,8 @@ class AvatarPipeline:
             stage_ms = {name: ms / plan.clip_length for name, ms in spent_ms.items()}
             with self._changed:
                 clip = self._admit_clip(_Clip(plan, latents, before, stage_ms))
-                if clip is not None:
-                    self._history.store(clip.plan.first_frame, clip.latents)
+                if clip is not None:  # and an expression set meanwhile is the past's as well
+                    self._history.store(clip.plan.first_frame, clip.latents + (self._rest - rest))
             if clip is not None:
                 yield clip
 
@@ -357,11 +420,19 @@ class AvatarPipeline:
             if cut is not None and pts_samples >= cut:
                 return None
             utterance_id = self._audio.utterance_at(pts_samples)
+            added = self._expression.at(max(pts_samples, clip.plan.first_frame * self._frame_samples))
         start_s = time.perf_counter()
-        rgba = self._decoder.decode(latent[None])[0]
+        controls = self._control_mean + self._control_std * latent.ravel() + added
+        if added.any():
+            controls = controls.clip(LOWEST, 1.0)
+            latent = ((controls - self._control_mean) / self._control_std).reshape(latent.shape)
+        rgba = self._last_rgba
+        if self.watched or rgba is None:
+            rgba = self._last_rgba = self._decoder.decode(latent[None])[0]
         stage_ms = {**clip.stage_ms, "decode": (time.perf_counter() - start_s) * 1000.0}
         state = AvatarState(int(clip.plan.states[index]))
-        return VideoFrame(rgba, pts_samples, utterance_id, clip.plan.epoch, state, stage_ms)
+        shown = controls.clip(LOWEST, 1.0)
+        return VideoFrame(rgba, pts_samples, utterance_id, clip.plan.epoch, state, stage_ms, shown)
 
     def _admit_clip(self, clip: _Clip) -> _Clip | None:
         """Drops the frames that barge-ins since have cleared; what is left gets the new epoch."""

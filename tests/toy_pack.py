@@ -23,7 +23,7 @@ from engine.types import CONTROL_NAMES
 EYES = (-0.2, 0.2, -0.02)
 MOUTH = (0.0, 0.33)
 CONTROLS = len(CONTROL_NAMES)
-LATENT = [16, 4, 4]
+LATENT = [CONTROLS, 1, 1]
 
 Shapes = dict[str, tuple[str, list[int | str]]]
 
@@ -45,7 +45,7 @@ GRAPHS: dict[str, tuple[Shapes, Shapes]] = {
             "motion_frames": ("float32", [1, 4, *LATENT]),
             "ref_latent": ("float32", [1, *LATENT]),
         },
-        {"x0": ("float32", [1, "F", *LATENT])},
+        {"x0": ("float32", [1, "F", *LATENT]), "latents": ("float32", [1, "F", *LATENT])},
     ),
     "decoder": (
         {
@@ -107,7 +107,7 @@ def _audio_encoder(g: _Graph) -> None:
 
 def _reference(g: _Graph) -> None:
     mean = g.mean("ref_image", [2, 3])
-    g("Expand", g("Concat", *[mean] * 4, axis=1), g.const([1, *LATENT], np.int64), out="ref_latent")
+    g("Concat", *[mean] * 5, g.cut(mean, 0, 1), axis=1, out="ref_latent")
     g.cut(mean, 0, 3, out="tint")
 
 
@@ -120,8 +120,8 @@ def _denoiser(g: _Graph) -> None:
     noise = g.mean("x", [2, 3, 4])
     carried = g("Add", g("Mul", noise, g.const(0.0)), g.mean(g.pick("motion_frames", 1, 3), [2, 3, 4]))
     zero = g("Mul", noise, g.const(0.0))
-    channels = g("Concat", loudness, state, noise, carried, *[zero] * 12, axis=2)
-    g("Expand", channels, g.const([1, 1, 1, 4, 4], np.int64), out="x0")
+    g("Concat", loudness, state, noise, carried, *[zero] * (CONTROLS - 4), axis=2, out="latents")
+    g("Identity", "latents", out="x0")
 
 
 def _decoder(g: _Graph) -> None:
@@ -155,8 +155,8 @@ def _face_locator(g: _Graph) -> None:
 
 
 def _expression(g: _Graph) -> None:
-    weights = np.zeros((CONTROLS, 256))
-    weights[0, :16] = 1.0
+    weights = np.zeros((CONTROLS, CONTROLS))
+    weights[0, 0] = 1.0
     g("Reshape", g("MatMul", "controls", g.const(weights)), g.const([1, *LATENT], np.int64), out="latents")
 
 
@@ -234,6 +234,8 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         "sample_rate_hz": 16000,
         "audio": {"mel_bins": 40, "hop_samples": 160, "window_frames": 40, "lookahead_ms": 80},
         "latent_shape": LATENT,
+        "control_mean": [0.0] * CONTROLS,
+        "control_std": [1.0] * CONTROLS,
         "audio_tokens": 10,
         "audio_width": 128,
         "clip_lengths": [1, 2, 4, 8],

@@ -16,6 +16,7 @@ from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, compose, views, working_size
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import FaceLocator, Reader, face_mask
+from engine.train.models.latent_space import LATENT_SHAPE
 
 OPSET = 17
 DECODER_BANKS = (
@@ -84,7 +85,9 @@ class DenoiserGraph(nn.Module):
         ref_latent: Tensor,
     ) -> tuple[Tensor, Tensor]:
         x0: Tensor = self.denoiser(x, timestep, audio_emb[None], state, motion_frames, bank, ref_latent)
-        return x0, self.denoiser.prior.latents(x0, motion_frames)
+        latents = self.denoiser.prior.latents(x0, motion_frames)
+        # Said in so many words, since a traced shape is not known to the exporter.
+        return x0.reshape(1, -1, *LATENT_SHAPE), latents.reshape(1, -1, *LATENT_SHAPE)
 
 
 class ReaderGraph(nn.Module):

@@ -63,6 +63,9 @@ class Manifest:
 
     Attributes:
         fps: frames the model makes per second.
+        latent_shape: channels, height, width: a number for every control.
+        control_mean: of each control over the training data; a control is mean + std * its latent number.
+        control_std: its deviation.
         framing_eyes: x of the picture's left eye, x of its right eye, y of both; -1..1.
         framing_mouth: x, y of the middle of the mouth, -1..1.
         motion_lags: which latents of the past are the motion frames: so many frames before the clip.
@@ -76,6 +79,8 @@ class Manifest:
     version: str
     fps: int
     latent_shape: tuple[int, ...]
+    control_mean: tuple[float, ...]
+    control_std: tuple[float, ...]
     audio_tokens: int
     audio_width: int
     clip_lengths: tuple[int, ...]
@@ -129,7 +134,10 @@ def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, T
             {"ref_image": _float32(1, 4, REF_IMAGE_PX, REF_IMAGE_PX)},
             {"ref_latent": _float32(1, *latent)},
         ),
-        "denoiser": ({"x": clip, "timestep": _float32(1), **conditions}, {"x0": clip}),
+        "denoiser": (
+            {"x": clip, "timestep": _float32(1), **conditions},
+            {"x0": clip, "latents": clip},
+        ),
         "decoder": (
             {"latents": _float32("F", *latent), "ref_picture": _float32(1, 4, "S", "S")},
             {"rgba": rgba},
@@ -174,6 +182,9 @@ def _check_ranges(m: Manifest) -> None:
     """Raises ModelError naming the first key whose value the runtime cannot work with."""
     checks = {
         "fps": m.fps > 0 and SAMPLE_RATE_HZ % (m.fps * HOP_SAMPLES) == 0,
+        "latent_shape": m.latent_shape == (len(CONTROL_NAMES), 1, 1),
+        "control_mean": len(m.control_mean) == len(CONTROL_NAMES),
+        "control_std": len(m.control_std) == len(CONTROL_NAMES) and min(m.control_std) > 0.0,
         "clip_lengths": m.clip_lengths[:1] == (1,) and _falling(m.clip_lengths[::-1]),
         "motion_lags": _falling(m.motion_lags) and m.motion_lags[-1:] == (1,),
         "sampling_timesteps": bool(m.sampling_timesteps)
@@ -218,6 +229,8 @@ def _parse(root: Path, raw: Mapping[str, Any]) -> Manifest:
         version=str(raw["version"]),
         fps=int(raw["fps"]),
         latent_shape=tuple(map(int, raw["latent_shape"])),
+        control_mean=tuple(map(float, raw["control_mean"])),
+        control_std=tuple(map(float, raw["control_std"])),
         audio_tokens=int(raw["audio_tokens"]),
         audio_width=int(raw["audio_width"]),
         clip_lengths=tuple(map(int, raw["clip_lengths"])),

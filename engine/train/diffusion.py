@@ -28,7 +28,7 @@ MAX_MOTION_NOISE = 0.01
 START_SHARE = 0.05
 """Share of clips near the start of a stream: what lies before it is the reference's own latent."""
 FRAMES_PER_BATCH = 1024
-PRIOR_CLIPS = 40_000
+PRIOR_CLIPS = 10_000
 NORM_SAMPLES = 10_000
 """Batch norms of the appearance net gather statistics until then."""
 FIXED_SHARE = 0.3

@@ -187,8 +187,11 @@ def motion_figures(made: Tensor, truth: Tensor, aperture: Tensor, state: Tensor)
         nods = count_events((pitch - slow)[nodding], 0.15, 0.05)
         out[f"nods_per_minute_{name}"] = nods / max(nodding.float().mean().item() * minutes, 1e-6)
     talk = state == int(AvatarState.SPEAKING)
-    out["aperture_r"] = torch.corrcoef(torch.stack([made[talk, -1], aperture[talk]]))[0, 1].item()
-    out["aperture_std_ratio"] = (made[talk, -1].std() / aperture[talk].std()).item()
+    speech = torch.stack([made[talk, -1], aperture[talk]])
+    out["aperture_r"] = out["aperture_std_ratio"] = math.nan
+    if speech.shape[1] > 1:
+        out["aperture_r"] = torch.corrcoef(speech)[0, 1].item()
+        out["aperture_std_ratio"] = (speech[0].std() / speech[1].std()).item()
     out["shut_when_not_speaking"] = (made[~talk, -1] < 0.15).float().mean().item()
     return out
 

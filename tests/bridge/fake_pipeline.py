@@ -18,6 +18,7 @@ class FakePipeline:
 
     def __init__(self, compute_s: float = 0.0) -> None:
         self.compute_s = compute_s
+        self.watched = True
         self.broken = threading.Event()
         self.chunks: list[AudioChunk] = []
         self.state: AvatarState | None = None

@@ -43,6 +43,13 @@ def session(pipeline: FakePipeline | None = None, **changes: Any) -> Iterator[Av
         avatar.close()
 
 
+def wait_until(true: Callable[[], bool]) -> bool:
+    deadline_s = time.monotonic() + 5.0
+    while not true() and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    return true()
+
+
 def await_event(events: Subscription[Event], wanted: type, timeout_s: float = 5.0) -> Any:
     deadline_s = time.monotonic() + timeout_s
     while (left_s := deadline_s - time.monotonic()) > 0:
@@ -211,6 +218,16 @@ def test_it_knows_whether_it_is_watched() -> None:
         assert avatar.watched
         frames.close()
         assert not avatar.watched
+
+
+def test_the_engine_is_told_whether_somebody_looks() -> None:
+    pipeline = FakePipeline()
+    with session(pipeline) as avatar:
+        assert wait_until(lambda: not pipeline.watched)
+        frames = avatar.frames.subscribe(newest=True)
+        assert wait_until(lambda: pipeline.watched)
+        frames.close()
+        assert wait_until(lambda: not pipeline.watched)
 
 
 def test_latency_counts_from_the_arrival_of_live_sound() -> None:

@@ -9,7 +9,7 @@ from engine.pipeline import Engine
 def test_straight_rgba_of_the_reference_and_the_latents(engine: Engine) -> None:
     portrait = engine.portrait()
     ref_picture = portrait.ref_picture(64)
-    latents = np.zeros((2, 16, 4, 4), np.float32)
+    latents = np.zeros((2, 21, 1, 1), np.float32)
     latents[1, 0] = 1.0
     rgba = Decoder(engine.graphs["decoder"], portrait.banks, ref_picture).decode(latents)
     assert rgba.shape == (2, 64, 64, 4)

@@ -18,12 +18,12 @@ def _clip(
     )
     plan = ClipPlan(first, length, np.array(states or [0] * length, np.int64), 0)
     audio_emb = np.full((length, 10, 128), 0.5, np.float32)
-    return denoiser.generate(plan, audio_emb, np.full((1, 4, 16, 4, 4), 7.0, np.float32))
+    return denoiser.generate(plan, audio_emb, np.full((1, 4, 21, 1, 1), 7.0, np.float32))
 
 
 def test_conditions_arrive(engine: Engine) -> None:
     latents = _clip(engine, 0, 4, states=[0, 1, 2, 0])
-    assert latents.shape == (4, 16, 4, 4)
+    assert latents.shape == (4, 21, 1, 1)
     assert latents.dtype == np.float32
     np.testing.assert_allclose(latents[:, 0], 0.5)
     np.testing.assert_allclose(latents[:, 1, 0, 0], [0, 1, 2, 0])

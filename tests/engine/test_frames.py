@@ -18,7 +18,7 @@ def _take(retimer: Retimer, first: int, length: int) -> Shown:
 
 
 def test_the_models_own_rate_passes_untouched() -> None:
-    latents = np.random.default_rng(0).standard_normal((3, 16, 4, 4)).astype(np.float32)
+    latents = np.random.default_rng(0).standard_normal((3, 21, 1, 1)).astype(np.float32)
     taken = Retimer(25, 25).take(latents[0], latents, 0)
     assert [pts for pts, _, _ in taken] == [0, 640, 1280]
     for index, (_, which, latent) in enumerate(taken):

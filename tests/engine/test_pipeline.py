@@ -362,3 +362,16 @@ def test_the_runtime_needs_no_torch_and_no_sockets() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_decoded_while_nobody_looks(engine: Engine) -> None:
+    """Loudness changes what the toy pack shows; unwatched frames keep the last picture but tell the truth."""
+    with engine.avatar(size_px=64, seed=1, lead_ms=None) as avatar:
+        avatar.watched = False
+        quiet, loud = np.zeros(16_000, np.float32), np.full(16_000, 0.5, np.float32)
+        avatar.push_audio(AudioChunk(np.concatenate([quiet, loud]), 0, "u"))
+        avatar.finish()
+        made = list(avatar.frames())
+    assert len({frame.rgba.tobytes() for frame in made}) == 1
+    assert made[-1].controls[0] > made[0].controls[0]
+    assert [frame.pts_samples for frame in made] == [640 * k for k in range(50)]

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import TOY
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import FaceLocator, Reader
+from engine.train.models.latent_space import LATENT_SHAPE
 from engine.types import CONTROL_NAMES
 
 NAMES = ("audio_encoder", "reference", "denoiser", "decoder", "face_locator", "expression", "reader")
@@ -44,8 +46,8 @@ def lively() -> Autoencoder:
     network = Autoencoder(TOY)
     decoder = network.decoder
     with torch.no_grad():
-        for conv in (decoder.flow.coarse, decoder.flow.fine):
-            nn.init.normal_(conv.weight, std=0.02)
+        for mixer in (decoder.flow, decoder.patch_flow):
+            mixer.mix.get_parameter("4.weight").mul_(4.0)
         for head in (decoder.mouth, decoder.eyes):
             head.out.get_parameter("0.weight").mul_(8.0)
     return network
@@ -173,7 +175,7 @@ def test_other_graphs_take_every_clip_length(exported: Exported, name: str, fram
 @pytest.mark.parametrize("frames", [1, 3])
 def test_decoder_takes_every_size(exported: Exported, size_px: int, frames: int) -> None:
     spec = exported.specs["decoder"]
-    latents = torch.randn(frames, *TOY.latent)
+    latents = torch.randn(frames, *LATENT_SHAPE)
     spec = changed(spec, latents=latents, ref_picture=smooth(1, 4, size_px, size_px))
     for folder, most, mean in ((exported.fp32, 1.0, 0.001), (exported.int8, 64.0, 0.5)):
         found = differences(spec, folder / "decoder.onnx")
@@ -182,3 +184,13 @@ def test_decoder_takes_every_size(exported: Exported, size_px: int, frames: int)
     session = ort.InferenceSession(str(exported.fp32 / "decoder.onnx"), providers=["CPUExecutionProvider"])
     rgba: Array = session.run(None, {k: v.numpy() for k, v in spec.inputs.items()})[0]
     assert (rgba.shape, rgba.dtype) == ((frames, size_px, size_px, 4), np.uint8)
+
+
+@pytest.mark.parametrize("name", ["audio_encoder", "reference", "face_locator", "reader"])
+def test_large_weights_are_stored_in_half_precision(exported: Exported, name: str) -> None:
+    """And change a graph's outputs by little."""
+    stored = onnx.load(str(exported.int8 / f"{name}.onnx")).graph.initializer
+    large = [t for t in stored if np.prod(t.dims) >= 1024]
+    assert large
+    assert not [t.name for t in large if t.data_type == onnx.TensorProto.FLOAT]
+    assert differences(exported.specs[name], exported.int8 / f"{name}.onnx")["max"] < 0.02

@@ -20,17 +20,18 @@ from engine.train.models.autoencoder import (
     PATCH_BOXES,
     Autoencoder,
     compose,
+    views,
     working_size,
 )
 from engine.train.models.config import NANO, TOY
-from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator
-from engine.train.models.embedding import ControlEmbedding
+from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator, MotionPrior
 from engine.train.models.instruments import FaceLocator, Reader, face_mask
+from engine.train.models.latent_space import LATENT_SHAPE, LatentSpace
 from engine.train.models.layers import freeze_norms
 from engine.types import CONTROL_NAMES
 
 COUNT = len(CONTROL_NAMES)
-LATENT = TOY.latent
+LATENT = LATENT_SHAPE
 WHOLE = geo.Box(0, 0, geo.REFERENCE_PX, geo.REFERENCE_PX)
 
 
@@ -47,7 +48,8 @@ def autoencoder() -> Autoencoder:
 
 def decoded(frames: int, *, flow: float = 0.0, mask: float = 0.0) -> dict[str, Tensor]:
     """What a decoder could have returned: random smooth flows and patches, or none."""
-    out = {name: flow * torch.randn(frames, 2, 48, 48) for name in ("flow", "patch_flow")}
+    sides = {"flow": 96, "patch_flow": 24}
+    out = {name: flow * torch.randn(frames, 2, side, side) for name, side in sides.items()}
     for name, box in PATCH_BOXES.items():
         patch = torch.rand(frames, 4, box.height, box.width)
         patch[:, 3] *= mask
@@ -55,20 +57,37 @@ def decoded(frames: int, *, flow: float = 0.0, mask: float = 0.0) -> dict[str, T
     return out
 
 
-def test_latents_have_the_configured_shape(autoencoder: Autoencoder) -> None:
-    small = torch.rand(3, 4, geo.WORKING_PX, geo.WORKING_PX)
-    assert autoencoder.encoder(small, small).shape == (3, *LATENT)
+def test_encoder_reads_a_latent_off_three_views(autoencoder: Autoencoder) -> None:
+    seen = views(torch.rand(3, 4, geo.REFERENCE_PX, geo.REFERENCE_PX))
+    assert [tuple(v.shape[1:]) for v in seen] == [(4, 96, 96), (3, 72, 72), (3, 68, 106)]
+    assert autoencoder.encoder(seen, seen).shape == (3, *LATENT)
 
 
-def test_embedding_is_exact_and_of_unit_variance() -> None:
-    embedding = ControlEmbedding(LATENT)
-    controls = embedding.mean + embedding.std * torch.randn(4000, COUNT)
-    latents = embedding(controls)
+def test_latent_space_is_exact_and_of_unit_variance() -> None:
+    space = LatentSpace()
+    controls = space.mean + space.std * torch.randn(4000, COUNT)
+    latents = space(controls)
     assert latents.shape == (4000, *LATENT)
     assert abs(float(latents.var()) - 1.0) < 0.05
-    torch.testing.assert_close(embedding.controls(latents), controls, atol=1e-4, rtol=1e-4)
-    other = ControlEmbedding(LATENT)
-    assert torch.equal(embedding.matrix, other.matrix)
+    torch.testing.assert_close(space.controls(latents), controls, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("clip_length", TOY.clip_lengths)
+def test_motion_prior_whitens_and_goes_back(clip_length: int) -> None:
+    """Smooth motion becomes innovations of unit variance that are alike from frame to frame."""
+    prior, longest = MotionPrior(TOY), max(TOY.clip_lengths)
+    steps = torch.randn(3000, 60 + longest, *LATENT)
+    track = 0.2 * torch.stack([steps[:, i : i + 20].sum(1) for i in range(40 + longest)], dim=1)
+    past = torch.stack([track[:, 40 - lag] for lag in TOY.motion_lags], dim=1)
+    clips = track[:, 40:]
+    prior.fit(clips, past)
+    clips = clips[:, :clip_length]
+    innovations = prior.innovations(clips, past)
+    torch.testing.assert_close(prior.latents(innovations, past), clips, atol=1e-3, rtol=0.0)
+    assert abs(float(innovations.std()) - 1.0) < 0.05
+    if clip_length > 1:
+        pairs = torch.stack([innovations[:, 0].flatten(), innovations[:, 1].flatten()])
+        assert abs(float(torch.corrcoef(pairs)[0, 1])) < 0.05
 
 
 def test_reference_banks_and_decoder(autoencoder: Autoencoder) -> None:
@@ -79,11 +98,13 @@ def test_reference_banks_and_decoder(autoencoder: Autoencoder) -> None:
         "eyes_half": 4,
         "eyes_crop": 4,
     }
-    made = autoencoder.decoder(torch.randn(2, *LATENT), banks)
+    assert banks["flow_fields"].shape == (2, TOY.flow_fields, 2, 96, 96)
+    assert banks["patch_flow_fields"].shape == (2, TOY.patch_flow_fields, 2, 24, 24)
+    made = autoencoder.decoder(torch.randn(2, *LATENT), torch.randn(2, *LATENT), banks)
     shapes = {name: tuple(value.shape) for name, value in made.items() if not name.endswith(("moved", "new"))}
     assert shapes == {
-        "flow": (2, 2, 48, 48),
-        "patch_flow": (2, 2, 48, 48),
+        "flow": (2, 2, 96, 96),
+        "patch_flow": (2, 2, 24, 24),
         "mouth": (2, 4, 96, 96),
         "eye_left": (2, 4, 88, 80),
         "eye_right": (2, 4, 88, 80),
@@ -91,6 +112,14 @@ def test_reference_banks_and_decoder(autoencoder: Autoencoder) -> None:
     for name in PATCH_BOXES:
         mask = made[name][:, 3]
         assert mask.min() >= 0.0 and mask.max() <= 1.0
+
+
+def test_what_does_not_move_stays_in_place(autoencoder: Autoencoder) -> None:
+    picture = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    z = torch.randn(1, *LATENT)
+    made = autoencoder.decoder(z, z, autoencoder.reference(picture))
+    assert made["flow"].abs().max() == 0.0
+    assert made["patch_flow"].abs().max() == 0.0
 
 
 def test_audio_encoder_and_its_teacher() -> None:
@@ -106,10 +135,9 @@ def test_denoiser_and_discriminator(clip_length: int) -> None:
     x, audio_emb = torch.randn(b, f, *LATENT), torch.randn(b, f, TOY.audio_tokens, TOY.audio_width)
     state, ref_latent = torch.zeros(b, f, dtype=torch.int64), torch.randn(b, *LATENT)
     motion = torch.randn(b, TOY.motion_frames, *LATENT)
-    face = torch.rand(b, 1, *LATENT[1:])
     bank = torch.randn(b, 36, TOY.bank_width)
     net = Denoiser(TOY)
-    assert net(x, torch.rand(b), audio_emb, state, motion, bank, ref_latent, face).shape == x.shape
+    assert net(x, torch.rand(b), audio_emb, state, motion, bank, ref_latent).shape == x.shape
     assert LatentDiscriminator(TOY)(x, audio_emb, state, ref_latent).shape == (b, f)
 
 
@@ -126,7 +154,6 @@ def test_new_denoiser_returns_a_clean_input() -> None:
         torch.randn(1, TOY.motion_frames, *LATENT),
         torch.randn(1, 36, TOY.bank_width),
         torch.randn(1, *LATENT),
-        torch.rand(1, 1, *LATENT[1:]),
     )
     torch.testing.assert_close(x0, x)
 
@@ -135,7 +162,8 @@ def test_instruments() -> None:
     small, mouth = torch.rand(2, 4, geo.WORKING_PX, geo.WORKING_PX), torch.rand(2, 3, 72, 72)
     assert FaceLocator().eval()(small).shape == (2, 7, 2)
     assert Reader(COUNT).eval()(small, small, mouth, mouth).shape == (2, COUNT + 1)
-    assert AppearanceNet(TOY).eval()(small).shape == (2, 36, TOY.bank_width)
+    face = face_mask(torch.rand(2, 7, 2), AppearanceNet.GRID)
+    assert AppearanceNet(TOY).eval()(small, face).shape == (2, 36, TOY.bank_width)
 
 
 def test_face_mask_is_high_inside_the_landmarks_only() -> None:
@@ -148,10 +176,10 @@ def test_face_mask_is_high_inside_the_landmarks_only() -> None:
 
 def test_frozen_norms_keep_their_statistics() -> None:
     net = Autoencoder(TOY).train()
-    small = torch.rand(4, 4, geo.WORKING_PX, geo.WORKING_PX)
+    seen = views(torch.rand(4, 4, geo.REFERENCE_PX, geo.REFERENCE_PX))
     freeze_norms(net)
     before = {k: v.clone() for k, v in net.state_dict().items() if "running" in k}
-    net.encoder(small, small)
+    net.encoder(seen, seen)
     after = net.state_dict()
     assert before
     assert all(torch.equal(value, after[key]) for key, value in before.items())
@@ -203,11 +231,7 @@ def test_working_size_averages() -> None:
 
 
 def test_presets_differ_in_size_only() -> None:
-    assert (NANO.latent, NANO.audio_tokens, NANO.audio_width) == (
-        TOY.latent,
-        TOY.audio_tokens,
-        TOY.audio_width,
-    )
+    assert (NANO.audio_tokens, NANO.audio_width) == (TOY.audio_tokens, TOY.audio_width)
     assert (NANO.motion_lags, NANO.clip_lengths) == (TOY.motion_lags, TOY.clip_lengths)
 
 

@@ -38,8 +38,8 @@ COMMANDS = (
     "encoder --samples 64 --identities 4",
     "autoencoder --samples 24",
     "reader --samples 48",
-    "render --what performances --performances 2 --run-frames 25",
-    "render --what performances --performances 1 --run-frames 24 --held",
+    "render --what performances --performances 2 --run-frames 60",
+    "render --what performances --performances 1 --run-frames 60 --held",
     "encode",
     "encode --held",
     "diffusion --samples 16",
@@ -109,8 +109,8 @@ def test_a_stage_goes_on_where_it_stopped(runs: Path) -> None:
 def test_rendered_folders_are_whole(runs: Path) -> None:
     assert not list(runs.glob("*.part"))
     assert np.load(runs / "pairs" / "ref.npy").shape == (4, 4, 384, 384)
-    assert np.load(runs / "performances_held" / "frame.npy").shape == (1, 24, 4, 96, 96)
-    assert np.load(runs / "latents" / "z.npy").shape == (2, 25, 16, 4, 4)
+    assert np.load(runs / "performances_held" / "ref.npy").shape == (1, 4, 384, 384)
+    assert np.load(runs / "latents" / "z.npy").shape == (2, 60, 21, 1, 1)
 
 
 def test_sheet_and_figures_are_written(runs: Path) -> None:

@@ -33,7 +33,7 @@ def test_reads_what_the_pack_says(toy_pack: Path) -> None:
     assert manifest.frame_samples == 640
     assert manifest.sampling_timesteps == {1: (1.0,), 2: (1.0, 0.5)}
     assert manifest.reanchor_every_frames is None
-    assert manifest.graphs["denoiser"].inputs["x"] == TensorSpec("float32", (1, "F", 16, 4, 4))
+    assert manifest.graphs["denoiser"].inputs["x"] == TensorSpec("float32", (1, "F", 21, 1, 1))
     assert manifest.avatars["toy"].is_file()
 
 
@@ -84,9 +84,9 @@ def test_file_outside_the_pack(tmp_path: Path) -> None:
 def test_wrong_shape_in_the_manifest(tmp_path: Path) -> None:
     build_toy_pack(tmp_path)
     graphs = json.loads((tmp_path / "manifest.json").read_text())["graphs"]
-    graphs["decoder"]["inputs"]["latents"][1] = ["F", 16, 6, 6]
+    graphs["decoder"]["inputs"]["latents"][1] = ["F", 21, 2, 2]
     _edit(tmp_path, graphs=graphs)
-    _refused(tmp_path, "graphs.decoder", "latents", "[F, 16, 6, 6]", "expected float32 [F, 16, 4, 4]")
+    _refused(tmp_path, "graphs.decoder", "latents", "[F, 21, 2, 2]", "expected float32 [F, 21, 1, 1]")
 
 
 def test_an_output_may_have_lost_a_constant_size(tmp_path: Path) -> None:
