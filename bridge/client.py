@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -41,6 +43,7 @@ class DaemonClient:
             KeyFileError: the folder has no keys.
         """
         self._address = address
+        self._asked = 0
         self._context = zmq.Context[zmq.Socket[bytes]]()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
@@ -73,13 +76,20 @@ class DaemonClient:
             UnknownAvatarError: the daemon has no such avatar.
             BridgeError: the daemon refused, or answered something that cannot be read.
         """
+        self._asked += 1
+        request = replace(request, request_id=str(self._asked))
         self._socket.send(encode(request))
-        if not self._socket.poll(ANSWER_LIMIT_MS):
-            raise PortError(f"no daemon answers at {self._address}; start it with `llia run`")
-        try:
-            reply: Message = decode(self._socket.recv_multipart(), (wanted, Error))[0]
-        except ProtocolError as error:
-            raise BridgeError(f"the daemon at {self._address} answers unreadably: {error}") from None
+        deadline_s = time.monotonic() + ANSWER_LIMIT_MS / 1_000
+        while True:
+            if not self._socket.poll(max(0, int((deadline_s - time.monotonic()) * 1_000))):
+                raise PortError(f"no daemon answers at {self._address}; start it with `llia run`")
+            try:
+                reply: Message = decode(self._socket.recv_multipart(), (wanted, Error))[0]
+            except ProtocolError as error:
+                raise BridgeError(f"the daemon at {self._address} answers unreadably: {error}") from None
+            # A daemon that was started again also answers what was asked while there was none.
+            if getattr(reply, "request_id", "") == request.request_id:
+                break
         if isinstance(reply, wanted):
             return reply
         assert isinstance(reply, Error)

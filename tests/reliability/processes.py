@@ -15,7 +15,6 @@ from tests.toy_pack import build_toy_pack
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 60.0
-_TICKS_HZ = os.sysconf("SC_CLK_TCK")
 _MIB = 1 << 20
 
 
@@ -37,24 +36,6 @@ def sockets(pid: int) -> int:
         try:
             found += os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:")
         except OSError:  # closed meanwhile
-            continue
-    return found
-
-
-def cpu_s(stat: Path) -> tuple[str, float]:
-    """Name and CPU seconds so far of a process or thread, from its `stat` file."""
-    head, _, tail = stat.read_text().rpartition(")")
-    user, system = tail.split()[11:13]
-    return head.partition("(")[2], (int(user) + int(system)) / _TICKS_HZ
-
-
-def cpu_by_thread_s(pid: int) -> dict[int, tuple[str, float]]:
-    """Of each thread by its id: name, CPU seconds so far."""
-    found = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            found[int(task.name)] = cpu_s(task / "stat")
-        except OSError:  # ended meanwhile
             continue
     return found
 
