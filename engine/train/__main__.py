@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
                 performances, corpus = runs / f"performances{suffix}", runs / f"corpus{suffix}"
                 latents.encode(performances, corpus, runs, runs / f"latents{suffix}", config, device)
             case "diffusion":
-                diffusion.train(runs / "latents", folder, config, _schedule(args), device)
+                diffusion.train(runs / "latents", runs, folder, config, _schedule(args), device)
             case "distill":
                 adversarial = not args.no_discriminator
                 distill.train(runs / "latents", runs, folder, config, _schedule(args), device, adversarial)

@@ -20,7 +20,7 @@ from engine.train.data.shards import open_folder
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser, MotionPrior
 from engine.train.models.layers import freeze_norms
-from engine.train.trainer import Schedule, Trainer
+from engine.train.trainer import Schedule, Trainer, load_averaged
 from engine.types import CONTROL_NAMES
 
 MAX_MOTION_NOISE = 0.01
@@ -165,12 +165,15 @@ def fit_prior(prior: MotionPrior, clips: LatentRuns, config: ModelConfig) -> Non
     prior.fit(torch.cat([x0 for x0, _ in pairs]), torch.cat([past for _, past in pairs]))
 
 
-def train(data: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device) -> None:
+def train(
+    data: Path, runs: Path, folder: Path, config: ModelConfig, schedule: Schedule, device: torch.device
+) -> None:
     """Runs the stage on encoded performances."""
     torch.manual_seed(0)
     score = ClipLosses().to(device)
     clips = LatentRuns(data, config, device)
     net, appearance = Denoiser(config).to(device), AppearanceNet(config).to(device)
+    load_averaged(runs / "audio", {"mouth": net.mouth})
     fit_prior(net.prior, clips, config)
     trainer = Trainer(folder, {"denoiser": net, "appearance": appearance}, schedule, device=device)
     rng = np.random.default_rng(trainer.samples)

@@ -3,8 +3,8 @@
 A consistency model gives the end of the teacher's trajectory from any point of it (Song et al. 2023,
 arXiv 2303.01469, section 3). Latents are small, so whole trajectories of the teacher are sampled and their
 ends are the targets themselves, without the bootstrapping of consistency distillation (algorithm 2), which
-needs many more steps until the end is known at the start. The discriminator (hinge loss) works on latents
-with their audio, as LLIA trains with one.
+needs many more steps until the end is known at the start. Of the lips the truth is the target. The
+discriminator (hinge loss) works on latents with their audio, as LLIA trains with one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.train.audio import MOUTH
 from engine.train.diffusion import (
     FRAMES_PER_BATCH,
     Clip,
@@ -78,6 +79,7 @@ def train(
     appearance = AppearanceNet(config).to(device)
     load_averaged(runs / "diffusion", {"denoiser": teacher, "appearance": appearance})
     student.load_state_dict(teacher.state_dict())
+    student.mouth.eval().requires_grad_(False)
     prior = teacher.prior
     critic = LatentDiscriminator(config).to(device)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), 3e-4, betas=(0.5, 0.98))
@@ -100,6 +102,8 @@ def train(
             with torch.no_grad():
                 bank = appearance(clip.picture, clip.face)
                 points, wanted = trajectory(teacher, clip, bank)
+                # Lips are told the truth: one sample of the teacher's lips is further from it than the mean.
+                wanted[:, :, MOUTH] = prior.innovations(clip.x0, clip.motion_frames)[:, :, MOUTH]
             chosen = [0, *rng.choice(np.arange(1, TEACHER_STEPS), POINTS - 1, replace=False)]
             x = torch.cat([points[i] for i in chosen])
             t = torch.cat([torch.full((batch,), 1.0 - i / TEACHER_STEPS, device=device) for i in chosen])

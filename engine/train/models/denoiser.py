@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from engine.train.models.audio_encoder import MOUTH_CONTROLS, MouthHead
 from engine.train.models.config import ModelConfig
 from engine.train.models.latent_space import LATENT_SHAPE
 from engine.train.models.layers import ConvBlock, ResBlock
@@ -170,7 +171,7 @@ class Denoiser(nn.Module):
 
     Shapes: x [B, F, C, 1, 1]; timestep [B] 0..1; audio_emb [B, F, K, Da]; state [B, F] int64;
     motion_frames [B, M, C, 1, 1]; bank [B, L, Db]; ref_latent [B, C, 1, 1]. Returns x0 [B, F, C, 1, 1];
-    `prior.latents` makes latents of it.
+    `prior.latents` makes latents of it. `mouth` is the audio encoder's teacher (stage `audio`), frozen.
     """
 
     MAX_FRAMES = 32
@@ -180,7 +181,8 @@ class Denoiser(nn.Module):
         c, d = LATENT_SHAPE[0], config.width
         self.config = config
         self.prior = MotionPrior(config)
-        self.stem = nn.Linear(4 * c + 1, d)
+        self.mouth = MouthHead(config)
+        self.stem = nn.Linear(4 * c + 1 + len(MOUTH_CONTROLS) + 1, d)
         self.time_position = nn.Parameter(torch.randn(self.MAX_FRAMES, d) * 0.02)
         self.time = nn.Sequential(nn.Linear(32, d), nn.ReLU(), nn.Linear(d, d))
         self.state = nn.Embedding(3, d)
@@ -211,11 +213,13 @@ class Denoiser(nn.Module):
         expected = self.prior.latents(torch.zeros_like(x), motion_frames).flatten(2)
         x, past = x.flatten(2), motion_frames.flatten(2)
         still = ref_latent.flatten(1)[:, None]
-        now = torch.cat([x, noisy, expected, still.expand(-1, f, -1), torch.ones_like(x[:, :, :1])], dim=2)
-        before = torch.cat(
-            [torch.zeros_like(past), past, past, still.expand(-1, m, -1), torch.zeros_like(past[:, :, :1])],
-            dim=2,
-        )
+        # What the sound alone says of the mouth: the audio encoder's own reading, learned before.
+        spoken = self.mouth(audio_emb.flatten(0, 1)).unflatten(0, (-1, f))
+        silent = torch.zeros_like(spoken[:, :1]).expand(-1, m, -1)
+        ones = torch.ones_like(x[:, :, :1])
+        now = torch.cat([x, noisy, expected, still.expand(-1, f, -1), ones, spoken], dim=2)
+        gone = torch.zeros_like(past)
+        before = torch.cat([gone, past, past, still.expand(-1, m, -1), gone[:, :, :1], silent], dim=2)
         y = self.stem(torch.cat([before, now], dim=1))
         angles = timestep[:, None] * self.frequencies
         time = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))[:, None]
