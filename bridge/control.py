@@ -114,9 +114,11 @@ class Control:
         """
         request_id = ""
         try:
-            client = self._sessions.seen(identity)
-            request, payload = decode(parts, REQUESTS)
-            request_id = request.request_id
+            try:
+                request, payload = decode(parts, REQUESTS)
+                request_id = request.request_id
+            finally:  # what cannot be read shows that the client lives, too
+                client = self._sessions.seen(identity)
             reply = self._carry_out(client, request, payload)
             if reply is _LATER:
                 return []
