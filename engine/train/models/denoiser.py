@@ -214,7 +214,7 @@ class Denoiser(nn.Module):
         x, past = x.flatten(2), motion_frames.flatten(2)
         still = ref_latent.flatten(1)[:, None]
         # What the sound alone says of the mouth: the audio encoder's own reading, learned before.
-        spoken = self.mouth(audio_emb.flatten(0, 1)).unflatten(0, (-1, f))
+        spoken = self.mouth(audio_emb.flatten(0, 1)).view(*x.shape[:2], -1)
         silent = torch.zeros_like(spoken[:, :1]).expand(-1, m, -1)
         ones = torch.ones_like(x[:, :, :1])
         now = torch.cat([x, noisy, expected, still.expand(-1, f, -1), ones, spoken], dim=2)
