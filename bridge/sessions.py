@@ -21,6 +21,8 @@ from engine.errors import EngineError
 
 CLOSE_TIMEOUT_S = 5.0
 
+Jobs = queue.SimpleQueue[Callable[[], None] | None]
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,7 +56,8 @@ class Client:
 class Sessions:
     """The daemon's avatars and clients. Safe from any thread.
 
-    Opening and closing take their time and happen on a thread of their own, one after the other.
+    Opening and closing take their time: each has a thread of its own, so that who opens an avatar does not
+    wait for those of clients that are gone.
     """
 
     def __init__(
@@ -81,10 +84,15 @@ class Sessions:
         self._permanent: set[str] = set()
         self._clients: dict[bytes, Client] = {}
         self._lock = threading.RLock()
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._openings: Jobs = queue.SimpleQueue()
+        self._closings: Jobs = queue.SimpleQueue()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="avatars", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, args=(jobs,), name=name, daemon=True)
+            for name, jobs in (("openings", self._openings), ("closings", self._closings))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def add(self, session: AvatarSession) -> None:
         """Takes in an avatar of the daemon's own, which everybody may drive and nobody close."""
@@ -205,7 +213,7 @@ class Sessions:
                 )
             avatar_id = f"avatar-{secrets.token_hex(4)}"
             client.avatars.add(avatar_id)
-        self._jobs.put(lambda: self._open(avatar_id, start, done))
+        self._openings.put(lambda: self._open(avatar_id, start, done))
 
     def close_avatar(self, client: Client, avatar_id: str, done: Callable[[], None]) -> None:
         """Frees an avatar of a client's own; from now on there is none of this id.
@@ -246,8 +254,9 @@ class Sessions:
             self._closed = True
             for session in [s for s in self._avatars.values() if s.avatar_id not in self._permanent]:
                 self._free(session, "closed", lambda: None)
-        self._jobs.put(None)
-        self._thread.join(CLOSE_TIMEOUT_S)
+        for jobs, thread in zip((self._openings, self._closings), self._threads, strict=True):
+            jobs.put(None)
+            thread.join(CLOSE_TIMEOUT_S)
 
     def _free(self, session: AvatarSession, reason: str, done: Callable[[], None]) -> None:
         del self._avatars[session.avatar_id]
@@ -259,7 +268,7 @@ class Sessions:
             session.close()
             done()
 
-        self._jobs.put(close)
+        self._closings.put(close)
 
     def _open(
         self,
@@ -284,18 +293,18 @@ class Sessions:
             if owner is not None:
                 owner.seen_s = self._monotonic_s()
                 self._avatars[avatar_id] = session
+                self._publisher.add(session)  # under the lock: nobody can have freed it before
         if owner is None:
             session.close()
             return
-        self._publisher.add(session)
         done(session)
 
     def _owner(self, avatar_id: str) -> Client | None:
         with self._lock:
             return next((c for c in self._clients.values() if avatar_id in c.avatars), None)
 
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+    def _work(self, jobs: Jobs) -> None:
+        while (job := jobs.get()) is not None:
             try:
                 job()
             except Exception:  # our own bug: the other avatars live on

@@ -64,10 +64,11 @@ class House:
         assert done.wait(5.0)
 
     def await_idle(self) -> None:
-        """Waits until the thread that opens and closes has nothing left to do."""
-        done = threading.Event()
-        self.sessions._jobs.put(done.set)
-        assert done.wait(5.0)
+        """Waits until the threads that open and close have nothing left to do."""
+        for jobs in (self.sessions._openings, self.sessions._closings):
+            done = threading.Event()
+            jobs.put(done.set)
+            assert done.wait(5.0)
 
     def ids(self) -> list[str]:
         return [session.avatar_id for session in self.sessions.all()]
@@ -204,6 +205,19 @@ def test_who_waits_for_an_avatar_is_not_silent(house: House) -> None:
     house.await_idle()
     assert house.ids() == ["default"]
     assert started[0].frames.subscribe(newest=True).closed
+
+
+def test_who_opens_does_not_wait_for_those_that_close(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = house.sessions.seen(b"ann"), house.sessions.seen(b"bob")
+    hers, go_on = house.open(ann), threading.Event()
+    close = hers.close
+    monkeypatch.setattr(hers, "close", lambda: (go_on.wait(5.0), close()))
+    closed = threading.Event()
+    house.sessions.close_avatar(ann, hers.avatar_id, closed.set)
+    house.open(bob)
+    assert not closed.is_set()
+    go_on.set()
+    assert closed.wait(5.0)
 
 
 def test_utterances_of_an_avatar_that_ends_are_accounted_for(house: House) -> None:

@@ -27,6 +27,7 @@ POOL = 2_000
 UNANSWERED = 256
 """So many may be on their way."""
 UPSTREAM_SHARE = 0.05
+GROWTH_MIB = 20.0
 
 FIELDS = sorted({name for cls in REQUESTS for name in cls.__dataclass_fields__} - {"type"})
 VALUES = st.recursive(
@@ -83,7 +84,7 @@ def spoilt(parts: list[bytes], chance: random.Random) -> list[bytes]:
 
 def malformed(messages: int, minutes: float, seed: int) -> tuple[dict[str, Any], list[str]]:
     """Runs it; the figures and the faults."""
-    chance, pool = random.Random(seed), drawn(POOL, seed)
+    chance, pool = random.Random(seed), drawn(min(POOL, messages // 10), seed)
     with DaemonProcess() as daemon:
         client = WireClient(daemon.control_endpoint, daemon.frames_endpoint, ())
         upstream = client.context.socket(zmq.XSUB)  # what a SUB cannot send
@@ -152,6 +153,8 @@ def malformed(messages: int, minutes: float, seed: int) -> tuple[dict[str, Any],
             watcher.close()
         faults += daemon.complaints()
     quarter = len(memory) // 4
+    if memory[-1] > memory[quarter] + GROWTH_MIB:
+        faults.append(f"memory has grown by {memory[-1] - memory[quarter]:.0f} MiB")
     return {
         "messages": sent + rude,
         "seconds": round(spent_s, 1),

@@ -237,7 +237,8 @@ def _storm(
         *([f"{len(twice)} utterances with two ends"] if twice else []),
         *([f"{len(refused_ids & set(ends))} refused and spoken"] if refused_ids & set(ends) else []),
         *([f"no answer: {w}" for w in told["silence"]]),
-        *([f"not opened: {w}" for w in told["unopened"]]),
+        # Those of the dead take their places until the daemon has missed them.
+        *([f"not opened: {w}" for w in told["unopened"] if w[0] != "limit"]),
         *([f"not closed: {w}" for w in told["unclosed"]]),
         *([f"an avatar failed: {w}" for w in told["error"]]),
         *([f"{len(unclosed)} avatars were never told to be closed"] if unclosed else []),
@@ -254,6 +255,7 @@ def _storm(
         "finished": len(told["finished"]),
         "cancelled": len(told["cancelled"]),
         "refused": dict(refused),
+        "openings_refused": len(told["unopened"]),
         # Sent in a client's last moments and not taken by the daemon any more.
         "died_with_their_client": len(sent - taken - refused_ids),
         "open_ms_median_max": [round(quantile(opened_ms, 0.5)), round(max(opened_ms, default=0.0))],
