@@ -28,6 +28,7 @@ Float = npt.NDArray[np.float32]
 AHEAD_S = 4.0
 """Audio is pushed so far ahead of the frames: more than clips and queues hold, little to keep in memory."""
 
+MAX_TAIL_S = 60.0
 UTTERANCE_ID = "render"
 
 
@@ -44,6 +45,13 @@ def add_parser(subparsers: Any) -> None:
         "--background",
         metavar="WHAT",
         help=f"colour, checker, picture file or transparent (transparent; in MP4 {OPAQUE})",
+    )
+    add(
+        "--tail",
+        type=float,
+        default=0.4,
+        metavar="S",
+        help="seconds after the sound, to close the mouth (0.4)",
     )
     add("--pack", default="nano", help="model pack, name or folder (nano)")
     add("--steps", type=int, default=2, help="sampling steps (2)")
@@ -98,6 +106,8 @@ def _render(args: argparse.Namespace, console: Console) -> _Summary:
     # All that can be wrong with the request is told before the model is loaded.
     duration_s = audio_duration_s(args.audio)
     check_bounds("size_px", args.size, where="--size: ")
+    if not 0.0 <= args.tail <= MAX_TAIL_S:
+        raise SettingError(f"--tail {args.tail:g} is out of bounds; 0 to {MAX_TAIL_S:g} seconds is possible")
     if args.aperture is not None and not args.aperture.absolute().parent.is_dir():
         raise SettingError(f"folder {args.aperture.parent} for --aperture does not exist; create it first")
     can_be_transparent = check_goal(args.output)
@@ -114,15 +124,17 @@ def _render(args: argparse.Namespace, console: Console) -> _Summary:
         sound = _Reader(decode_audio(args.audio, rate_hz=AUDIO_RATE_HZ, channels=AUDIO_CHANNELS))
         try:
             with _progress(console) as progress:
-                total = None if duration_s is None else -(-duration_s * fps // 1)
+                total = None if duration_s is None else -(-(duration_s + args.tail) * fps // 1)
                 task = progress.add_task(args.audio.name, total=total)
                 started_s = time.perf_counter()
-                for frame in _frames(args.audio, pipeline):
+                for frame in _frames(args.audio, pipeline, args.tail):
                     if summary.frames == 0:
                         summary.first_frame_ms = (time.perf_counter() - started_s) * 1_000.0
                     sink.write_frame(background.composite(frame.rgba))
                     summary.frames += 1
-                    sink.write_audio(sound.read_to(round(summary.frames * AUDIO_RATE_HZ / fps)))
+                    heard = sound.read_to(round(summary.frames * AUDIO_RATE_HZ / fps))
+                    if heard.shape[1]:  # nothing is heard in the tail
+                        sink.write_audio(heard)
                     if args.aperture is not None:
                         summary.aperture.append(pipeline.reader.aperture(frame.rgba))
                     progress.update(task, advance=1)
@@ -137,8 +149,8 @@ def _render(args: argparse.Namespace, console: Console) -> _Summary:
     return summary
 
 
-def _frames(audio: Path, pipeline: AvatarPipeline) -> Iterator[VideoFrame]:
-    """Feeds the file to the pipeline, a little ahead, and yields its frames."""
+def _frames(audio: Path, pipeline: AvatarPipeline, tail_s: float) -> Iterator[VideoFrame]:
+    """Feeds the file and a tail of silence to the pipeline, a little ahead, and yields its frames."""
     speech = _Reader(decode_audio(audio, rate_hz=SAMPLE_RATE_HZ))
     pushed_samples = 0
 
@@ -151,6 +163,9 @@ def _frames(audio: Path, pipeline: AvatarPipeline) -> Iterator[VideoFrame]:
             pipeline.push_audio(AudioChunk(samples, pushed_samples, UTTERANCE_ID))
             pushed_samples += len(samples)
         if speech.ended:
+            silence = np.zeros(round(tail_s * SAMPLE_RATE_HZ), np.float32)
+            if len(silence):
+                pipeline.push_audio(AudioChunk(silence, pushed_samples))
             pipeline.finish()
 
     ahead_samples = int(AHEAD_S * SAMPLE_RATE_HZ)

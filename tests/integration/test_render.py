@@ -29,7 +29,7 @@ SIZE_PX = 64
 def arguments(*texts: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     render.add_parser(parser.add_subparsers())
-    return parser.parse_args(["render", *texts])
+    return parser.parse_args(["render", "--tail", "0", *texts])
 
 
 def write_audio(path: Path, samples: np.ndarray, rate_hz: int) -> Path:
@@ -151,6 +151,16 @@ def test_aperture_track_and_other_rate(
     summary = capsys.readouterr().err
     for part in ("30 frames", "1.00 s at 30 FPS", "real-time factor", "first frame after"):
         assert part in summary
+
+
+def test_a_tail_of_silence_follows_the_sound(tmp_path: Path, toy_pack: Path) -> None:
+    speech = write_audio(tmp_path / "a.wav", beeps(1.0, 16_000, on=(0.0, 1.0)), 16_000)
+    track, out = tmp_path / "track.json", tmp_path / "out.mp4"
+    request = (str(speech), str(out), "--pack", str(toy_pack), "--size", str(SIZE_PX), "--tail", "0.4")
+    assert render.run(arguments(*request, "--aperture", str(track))) == 0
+    aperture = json.loads(track.read_text())["aperture"]
+    assert len(aperture) == 35
+    assert min(aperture[2:23]) > max(aperture[28:])
 
 
 def bad_requests(folder: Path) -> dict[str, tuple[list[str], str]]:
