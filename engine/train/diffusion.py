@@ -50,7 +50,7 @@ def sigma(t: Tensor) -> Tensor:
     return torch.sin(t * (math.pi / 2)).view(-1, 1, 1, 1, 1)
 
 
-STUDENT_TIMESTEPS = {1: (1.0,), 2: (1.0, 0.6), 4: (1.0, 0.8, 0.6, 0.35)}
+STUDENT_TIMESTEPS = {1: (1.0,), 2: (1.0, 0.5), 4: (1.0, 0.75, 0.5, 0.25)}
 """Where few-step sampling looks, by number of steps."""
 
 
