@@ -27,6 +27,7 @@ Parts = tuple[bytes | memoryview, ...]
 
 POLL_MS = 200
 RETRY_MS = 5
+MOMENTS, MOMENT_S = 5, 0.001
 PATIENCE_S = 0.25
 """Events wait so long for a subscriber whose queue is full, once; after that it loses them until it reads."""
 WAITING_EVENTS = 1_024
@@ -269,13 +270,18 @@ class _Channel(Generic[T]):
             return True
         socket.setsockopt(zmq.XPUB_NODROP, 1)
         try:
-            self._send(socket, parts)
-            self._full_since_s = None
-            return True
-        except zmq.Again:
-            now_s = time.monotonic()
+            # On a busy machine ZeroMQ's own thread needs a moment to take what fills the queue.
+            for _ in range(MOMENTS):
+                try:
+                    self._send(socket, parts)
+                except zmq.Again:
+                    time.sleep(MOMENT_S)
+                    continue
+                self._full_since_s = None
+                return True
         finally:
             socket.setsockopt(zmq.XPUB_NODROP, 0)
+        now_s = time.monotonic()
         self._full_since_s = self._full_since_s or now_s
         if now_s - self._full_since_s < PATIENCE_S:
             return False
