@@ -23,6 +23,7 @@ class Denoiser:
         session: GraphSession,
         banks: Mapping[str, npt.NDArray[Any]],
         timesteps: Sequence[float],
+        noise_scale: Sequence[float],
         seed: int,
     ) -> None:
         """Binds the graph to a portrait.
@@ -31,11 +32,13 @@ class Denoiser:
             session: the pack's `denoiser`.
             banks: outputs of `reference` for this portrait.
             timesteps: the manifest's for the number of steps wanted.
+            noise_scale: the manifest's, a factor for every latent number.
             seed: noise depends on it and on the frame's index only, never on how frames fell into clips.
         """
         self._session, self._banks = session, dict(banks)
         self._timesteps, self._seed = tuple(timesteps), seed
         self._latent_shape = tuple(int(n) for n in session.spec.outputs["x0"].shape[2:])
+        self._noise_scale: Float = np.array(noise_scale, np.float32).reshape(self._latent_shape)
 
     def condition(self, banks: Mapping[str, npt.NDArray[Any]]) -> None:
         """Conditions the next clip on another reference."""
@@ -43,12 +46,13 @@ class Denoiser:
 
     def _noise(self, plan: ClipPlan, step: int) -> Float:
         frames = range(plan.first_frame, plan.first_frame + plan.clip_length)
-        return np.stack(
+        noise: Float = np.stack(
             [
                 np.random.default_rng((self._seed, k, step)).standard_normal(self._latent_shape, np.float32)
                 for k in frames
             ]
-        )[None]
+        )
+        return self._noise_scale * noise[None]
 
     def generate(self, plan: ClipPlan, audio_emb: Float, motion_frames: Float) -> Float:
         """Latents of a clip.

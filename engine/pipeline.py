@@ -187,7 +187,11 @@ class AvatarPipeline:
         self._control_std = np.array(manifest.control_std, np.float32)
         self._audio_encoder = graphs["audio_encoder"]
         self._denoiser = Denoiser(
-            graphs["denoiser"], portrait.banks, manifest.sampling_timesteps[steps], seed
+            graphs["denoiser"],
+            portrait.banks,
+            manifest.sampling_timesteps[steps],
+            manifest.noise_scale,
+            seed,
         )
         self._decoder = Decoder(graphs["decoder"], portrait.banks, portrait.ref_picture(size_px))
         # Everything below, down to the channels, is guarded by this condition.

@@ -236,6 +236,7 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         "latent_shape": LATENT,
         "control_mean": [0.0] * CONTROLS,
         "control_std": [1.0] * CONTROLS,
+        "noise_scale": [1.0] * CONTROLS,
         "audio_tokens": 10,
         "audio_width": 128,
         "clip_lengths": [1, 2, 4, 8],

@@ -29,7 +29,7 @@ from engine.export.graphs import (
 )
 from engine.export.quantize import Feed, halve_weights, quantize_convolutions, quantize_products
 from engine.train.data.shards import open_folder
-from engine.train.diffusion import STUDENT_TIMESTEPS
+from engine.train.diffusion import NOISE_SCALE, STUDENT_TIMESTEPS
 from engine.train.instruments import READER_PX
 from engine.train.models import geometry as geo
 from engine.train.models.audio_encoder import AudioEncoder
@@ -266,6 +266,7 @@ def write_manifest(
         "clip_lengths": list(config.clip_lengths),
         "motion_lags": list(config.motion_lags),
         "sampling_timesteps": SAMPLING_TIMESTEPS,
+        "noise_scale": list(NOISE_SCALE),
         "reanchor_every_frames": None,
         "controls": list(CONTROL_NAMES),
         "framing": FRAMING,

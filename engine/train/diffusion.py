@@ -54,6 +54,11 @@ STUDENT_TIMESTEPS = {1: (1.0,), 2: (1.0, 0.5), 4: (1.0, 0.75, 0.5, 0.25)}
 """Where few-step sampling looks, by number of steps."""
 
 
+LIVELY = ("headYaw", "headPitch", "headRoll", "headShift", "breath", "browInnerUp", "browOuterUp")
+NOISE_SCALE = tuple(1.2 if name in LIVELY else 1.0 for name in CONTROL_NAMES)
+"""Sampling temperature of the student: slow motion comes out of few steps somewhat too calm."""
+
+
 @dataclass
 class Clip:
     """A batch of clips: x0 [B, F, C, 1, 1], last [B, C, 1, 1] before it, motion_frames [B, M, C, 1, 1]."""

@@ -20,7 +20,7 @@ from engine.sampling import add_noise, alpha_sigma, sample_consistency
 from engine.train.autoencoder import repeat
 from engine.train.data.shards import open_folder
 from engine.train.data.studio import FULL, Studio
-from engine.train.diffusion import STUDENT_TIMESTEPS, LatentRuns
+from engine.train.diffusion import NOISE_SCALE, STUDENT_TIMESTEPS, LatentRuns
 from engine.train.instruments import reader_input
 from engine.train.losses import psnr_db, ssim
 from engine.train.models import geometry as geo
@@ -56,7 +56,12 @@ def ddim(steps: int) -> Sampler:
 
 def few_steps(steps: int) -> Sampler:
     """The runtime's loop with the student."""
-    return lambda denoiser, noise: sample_consistency(denoiser, noise, STUDENT_TIMESTEPS[steps])
+    scale = torch.tensor(NOISE_SCALE)[:, None, None]
+
+    def sample(denoiser: Callable[[Tensor, float], Tensor], noise: Callable[[int], Tensor]) -> Tensor:
+        return sample_consistency(denoiser, lambda step: scale * noise(step), STUDENT_TIMESTEPS[steps])
+
+    return sample
 
 
 @torch.no_grad()

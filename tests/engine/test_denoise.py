@@ -14,6 +14,7 @@ def _clip(
         engine.graphs["denoiser"],
         engine.portrait().banks,
         engine.manifest.sampling_timesteps[steps],
+        engine.manifest.noise_scale,
         seed,
     )
     plan = ClipPlan(first, length, np.array(states or [0] * length, np.int64), 0)

@@ -181,6 +181,16 @@ class FlowMixer(nn.Module):
             return mixed.view(-1, *fields.shape[2:])
 
 
+def mouth_window() -> Tensor:
+    """[96, 96]: 1 about the lips, 0 towards the jaw's outline.
+
+    The outline lies deeper than the lips: carried with them by a turning head it would be seen twice.
+    """
+    ys, xs = (torch.arange(side) + 0.5 - side / 2 for side in (geo.MOUTH.height, geo.MOUTH.width))
+    radius = (xs[None] / 34.0) ** 2 + (ys[:, None] / 30.0) ** 2
+    return ((1.25 - radius) / 0.35).clamp(0.0, 1.0)
+
+
 class PatchHead(nn.Module):
     """Latent features + features of the reference crop + the crop itself -> the crop as it looks now.
 
@@ -191,9 +201,12 @@ class PatchHead(nn.Module):
     """
 
     FLOW_SCALE = 0.25
+    window: Tensor
 
-    def __init__(self, channels: tuple[int, int], latent_channels: int) -> None:
+    def __init__(self, channels: tuple[int, int], latent_channels: int, window: Tensor) -> None:
+        """The window [H, W], 0..1, says where the patch may cover the picture at all."""
         super().__init__()
+        self.register_buffer("window", window, persistent=False)
         wide, narrow = channels
         self.at_quarter = nn.Sequential(
             ConvBlock(wide + latent_channels, wide), ResBlock(wide), ResBlock(wide)
@@ -214,7 +227,7 @@ class PatchHead(nn.Module):
         grid = geo.centre_grid(height, width, crop.device)
         places = grid + self.FLOW_SCALE * out[:, 5:].permute(0, 2, 3, 1)
         moved = _warp(crop, places)
-        return torch.cat([moved + mix * (new - moved), cover * inside], dim=1), moved, new
+        return torch.cat([moved + mix * (new - moved), cover * inside * self.window], dim=1), moved, new
 
 
 class Decoder(nn.Module):
@@ -234,8 +247,10 @@ class Decoder(nn.Module):
         self.eye_latents = nn.ModuleList(
             [LatentMap(2 * LATENT_SHAPE[0], self.LATENT_CHANNELS, 6, 5) for _ in range(2)]
         )
-        self.mouth = PatchHead(config.mouth, self.LATENT_CHANNELS)
-        self.eyes = PatchHead(config.eyes, self.LATENT_CHANNELS)
+        self.mouth = PatchHead(config.mouth, self.LATENT_CHANNELS, mouth_window())
+        self.eyes = PatchHead(
+            config.eyes, self.LATENT_CHANNELS, torch.ones(geo.EYES[0].height, geo.EYES[0].width)
+        )
 
     def patches(self, z: Tensor, z_ref: Tensor, banks: Banks) -> dict[str, Tensor]:
         """Patches by name: `mouth` [B, 4, 96, 96], `eye_left` and `eye_right` [B, 4, 88, 80], RGB and cover.
