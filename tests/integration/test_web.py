@@ -191,9 +191,10 @@ def test_statistics_are_drawn(browser: Browser) -> None:
 
 
 def test_only_what_is_offered_is_shown(browser: Browser) -> None:
-    for card in ("avatars", "microphone", "expression", "recording"):
+    for card in ("avatars", "microphone", "recording"):
         assert not browser.visible(f"#{card}-card"), card
-    assert browser.visible("#stop") and browser.visible("#states")
+    for shown in ("#stop", "#states", "#expression-card"):
+        assert browser.visible(shown), shown
 
 
 def test_push_to_talk_and_mute_of_the_browsers_microphone(browser: Browser) -> None:
