@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -136,3 +137,5 @@ def export_onnx(spec: GraphSpec, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+    # The exporter leaves sizes of outputs open that follow from the graph; the manifest states them.
+    onnx.save(onnx.shape_inference.infer_shapes(onnx.load(str(path))), str(path))

@@ -194,3 +194,11 @@ def test_large_weights_are_stored_in_half_precision(exported: Exported, name: st
     assert large
     assert not [t.name for t in large if t.data_type == onnx.TensorProto.FLOAT]
     assert differences(exported.specs[name], exported.int8 / f"{name}.onnx")["max"] < 0.02
+
+
+def test_sizes_of_outputs_are_known(exported: Exported) -> None:
+    """Only what the manifest's letters name is free."""
+    for name in NAMES:
+        for output in onnx.load(str(exported.fp32 / f"{name}.onnx")).graph.output:
+            free = {d.dim_param for d in output.type.tensor_type.shape.dim if d.dim_param}
+            assert free <= {"F", "S"}, (name, output.name, free)
