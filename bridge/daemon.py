@@ -91,6 +91,7 @@ class Daemon:
         self._stack.callback(self.pictures.close)
         speech = settings.speech
         self._packs = Packs(settings.engine, lead_ms=speech.lead_ms, queue_limit_s=speech.waiting_limit_s)
+        self._stack.callback(self._packs.close)
         self.session = self._packs.open()
         self._stack.callback(self.session.close)
         self.pictures.show(self.session)

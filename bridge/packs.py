@@ -101,6 +101,13 @@ class Packs:
             queue_limit_s=self.queue_limit_s,
         )
 
+    def close(self) -> None:
+        """Ends the engines; close their avatars before."""
+        with self._lock:
+            for engine in self._engines.values():
+                engine.close()
+            self._engines.clear()
+
     def _engine(self, pack: str) -> Engine:
         with self._lock:
             if pack not in self._engines:

@@ -7,6 +7,8 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,7 +18,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from engine.pipeline import Engine
-from engine.runtime.session import threads_per_session
+from engine.runtime.threads import compute_threads
 from engine.types import SAMPLE_RATE_HZ, AudioChunk
 
 RUNS = 3
@@ -87,9 +89,74 @@ def _first_frame_ms(engine: Engine, size_px: int, steps: int) -> float:
         return (time.perf_counter() - start_s) * 1000.0
 
 
+@dataclass(frozen=True)
+class _Variant:
+    """What is compared: a pack with so many threads."""
+
+    engine: Engine
+    pack: str
+
+    @property
+    def precision(self) -> str:
+        """Of the graphs that run per frame."""
+        graphs = self.engine.manifest.graphs
+        kinds = {name: graphs[name].precision for name in ("denoiser", "decoder")}
+        if len(set(kinds.values())) == 1:
+            return kinds["decoder"]
+        return ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+
+
+def _measured(
+    variants: Sequence[_Variant], size_px: int, steps: int, seconds: float, tick: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """A row of results for each variant at one size; they take turns."""
+    first_ms: list[list[float]] = [[] for _ in variants]
+    runs: list[list[tuple[float, dict[str, float]]]] = [[] for _ in variants]
+    for variant in variants:
+        _throughput(variant.engine, size_px, steps, min(1.0, seconds))
+        tick(f"{size_px} px: warm-up")
+    for _ in range(FIRST_FRAME_RUNS):
+        for variant, times in zip(variants, first_ms, strict=True):
+            times.append(_first_frame_ms(variant.engine, size_px, steps))
+            tick(f"{size_px} px: first frame")
+    for _ in range(RUNS):
+        for variant, measured in zip(variants, runs, strict=True):
+            measured.append(_throughput(variant.engine, size_px, steps, seconds))
+            tick(f"{size_px} px: frames per second")
+    fps = [median(rate for rate, _ in measured) for measured in runs]
+    by_kind = {(v.pack, v.engine.threads): rate for v, rate in zip(variants, fps, strict=True)}
+    rows = []
+    for variant, rate, times, measured in zip(variants, fps, first_ms, runs, strict=True):
+        engine, pack = variant.engine, variant.pack
+        others = [v for v in variants if v.pack != variants[0].pack and pack == variants[0].pack]
+        other = by_kind[others[0].pack, engine.threads] if others else None
+        rows.append(
+            {
+                "preset": engine.manifest.preset,
+                "version": engine.manifest.version,
+                "pack": pack,
+                "provider": engine.provider,
+                "size": size_px,
+                "steps": steps,
+                "threads": engine.threads,
+                "precision": variant.precision,
+                "fps": round(rate, 1),
+                "against_one_thread": round(rate / by_kind[pack, 1], 2),
+                "against_pack": None if other is None else round(rate / other, 2),
+                "first_frame_ms": round(median(times), 1),
+                "stages_ms": {
+                    name: round(median(stages[name] for _, stages in measured), 2) for name in measured[0][1]
+                },
+                "rss_mb": _rss_mb(),
+            }
+        )
+    return rows
+
+
 def run(
-    engine: Engine | str | Path = "nano",
+    pack: str | Path = "nano",
     *,
+    against: str | Path | None = None,
     sizes: Sequence[int] = (384, 512),
     steps: int = 2,
     threads: int | None = None,
@@ -97,68 +164,42 @@ def run(
     provider: str = "auto",
     progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, Any]:
-    """Measures medians of warm runs.
+    """Measures medians of warm runs; what is compared takes turns, so that all share the machine's moods.
 
     Args:
-        engine: a loaded engine, or the pack to load.
+        pack: the pack to measure, with `threads` and with one.
+        against: a pack to compare with, as the same weights in fp32.
         sizes: output sizes in px.
         steps: sampling steps.
-        threads: as for `Engine`; of a loaded engine, what it was given.
+        threads: as for `Engine`.
         seconds: of audio per run.
         provider: as for `Engine`.
         progress: told what is measured now and the part done, 0..1.
 
     Returns:
-        `{"machine": {...}, "results": [{"preset", "version", "provider", "size", "steps", "threads",
-        "precision", "fps", "first_frame_ms", "stages_ms", "rss_mb"}]}`; threads are those of both
-        stages together.
+        `{"machine": {...}, "results": [{"preset", "version", "pack", "provider", "size", "steps", "threads",
+        "precision", "fps", "against_one_thread", "against_pack", "first_frame_ms", "stages_ms",
+        "rss_mb"}]}`; the ratios are of frames per second, None where there is nothing to compare with.
 
     Raises:
-        EngineError: the pack, the provider or a size is wrong.
+        EngineError: a pack, the provider or a size is wrong.
     """
-    loaded = engine if isinstance(engine, Engine) else Engine(engine, threads=threads, provider=provider)
-    manifest = loaded.manifest
-    precisions = {name: manifest.graphs[name].precision for name in ("denoiser", "decoder")}
-    same = len(set(precisions.values())) == 1
-    precision = (
-        precisions["decoder"] if same else ", ".join(f"{name} {kind}" for name, kind in precisions.items())
-    )
-    results: list[dict[str, Any]] = []
-    runs = 1 + FIRST_FRAME_RUNS + RUNS
+    packs = 1 if against is None else 2
+    counts = sorted({compute_threads(threads), 1}, reverse=True)
+    steps_in_all = (1 + FIRST_FRAME_RUNS + RUNS) * packs * len(counts) * len(sizes)
     done = 0
 
     def tick(label: str) -> None:
         nonlocal done
         done += 1
         if progress is not None:
-            progress(label, done / (runs * len(sizes)))
+            progress(label, done / steps_in_all)
 
-    for size_px in sizes:
-        _throughput(loaded, size_px, steps, min(1.0, seconds))
-        tick(f"{size_px} px: warm-up")
-        first_ms = []
-        for _ in range(FIRST_FRAME_RUNS):
-            first_ms.append(_first_frame_ms(loaded, size_px, steps))
-            tick(f"{size_px} px: first frame")
-        measured = []
-        for _ in range(RUNS):
-            measured.append(_throughput(loaded, size_px, steps, seconds))
-            tick(f"{size_px} px: frames per second")
-        results.append(
-            {
-                "preset": manifest.preset,
-                "version": manifest.version,
-                "provider": loaded.provider,
-                "size": size_px,
-                "steps": steps,
-                "threads": 2 * threads_per_session(threads),
-                "precision": precision,
-                "fps": round(median(fps for fps, _ in measured), 1),
-                "first_frame_ms": round(median(first_ms), 1),
-                "stages_ms": {
-                    name: round(median(stages[name] for _, stages in measured), 2) for name in measured[0][1]
-                },
-                "rss_mb": _rss_mb(),
-            }
-        )
+    with ExitStack() as engines:
+        variants = [
+            _Variant(engines.enter_context(Engine(name, threads=count, provider=provider)), str(name))
+            for name in ([pack] if against is None else [pack, against])
+            for count in counts
+        ]
+        results = [row for size_px in sizes for row in _measured(variants, size_px, steps, seconds, tick)]
     return {"machine": _machine(), "results": results}

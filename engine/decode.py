@@ -8,29 +8,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.compose import Composer
 from engine.runtime.session import GraphSession
 
 
 class Decoder:
-    """A pack's decoder for one portrait at one size."""
+    """A pack's decoder for one portrait at one size; several threads may decode at once."""
 
     def __init__(
-        self,
-        session: GraphSession,
-        banks: Mapping[str, npt.NDArray[Any]],
-        ref_picture: npt.NDArray[np.float32],
+        self, session: GraphSession, banks: Mapping[str, npt.NDArray[Any]], composer: Composer
     ) -> None:
         """Binds the graph to a portrait.
 
         Args:
             session: the pack's `decoder`.
             banks: outputs of `reference` for this portrait.
-            ref_picture: float32 [1, 4, S, S], straight RGB bled under the edges and alpha, 0..1.
+            composer: of the portrait's picture at the size of the frames.
         """
-        self._session = session
-        self._feeds = {**banks, "ref_picture": ref_picture}
+        self._session, self._banks, self._composer = session, banks, composer
 
-    def decode(self, latents: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        """float32 [F, C, h, w] to uint8 [F, S, S, 4], straight alpha."""
-        rgba: npt.NDArray[np.uint8] = self._session.run({**self._feeds, "latents": latents})["rgba"]
-        return rgba
+    def decode(self, latent: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        """float32 [C, h, w] to uint8 [S, S, 4], straight alpha."""
+        made = self._session.run({**self._banks, "latents": latent[None]})
+        return self._composer.compose(made["flow"][0], made["patch_flow"][0], made["sheet"][0])

@@ -62,8 +62,7 @@ def edit_reference(
         uint8 [S, S, 4], straight alpha.
     """
     latents = session.run({**banks, "controls": controls[None]})["latents"]
-    rgba: npt.NDArray[np.uint8] = decoder.decode(latents)[0]
-    return rgba
+    return decoder.decode(latents[0])
 
 
 class ExpressionTrack:

@@ -1,4 +1,4 @@
-"""The whole flow: audio pushed in, frames iterated out; one thread plans and denoises, one decodes."""
+"""The whole flow: audio pushed in, frames iterated out; clips are denoised while others are decoded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from PIL import Image
 
 from engine.audio import AudioRing
 from engine.clips import HISTORY_FRAMES, ClipPlanner, LatentHistory
+from engine.compose import Composer
 from engine.config import check_bounds
 from engine.decode import Decoder
 from engine.denoise import Denoiser
@@ -36,6 +38,7 @@ from engine.reader import FrameReader
 from engine.runtime.manifest import REF_IMAGE_PX, Manifest, load_manifest
 from engine.runtime.session import Graphs, load_graphs
 from engine.runtime.stages import Channel, Stage
+from engine.runtime.threads import compute_threads, silence_libraries
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ, AudioChunk, AvatarState, ClipPlan, VideoFrame
 
 Float = npt.NDArray[np.float32]
@@ -57,7 +60,7 @@ class _Clip:
 
 
 class Engine:
-    """A pack, loaded once per process and shared by its avatars."""
+    """A pack, loaded once per process and shared by its avatars; close it after use."""
 
     def __init__(
         self, pack: str | Path = "nano", *, threads: int | None = None, provider: str = "auto"
@@ -66,19 +69,23 @@ class Engine:
 
         Args:
             pack: a shipped pack's name, or the folder of one.
-            threads: cap on the threads that compute; None: every core.
+            threads: cap on the threads that compute, of all avatars together; None: every core.
             provider: "auto", "CPU", "CUDA", "TensorRT" or "OpenVINO".
 
         Raises:
             ModelError: the pack is missing, altered or does not fit its manifest.
             ConfigError: the provider is unknown or absent.
         """
+        silence_libraries()
         self.manifest: Manifest = load_manifest(find_pack(pack))
         self.graphs: Graphs = load_graphs(self.manifest, provider=provider, threads=threads)
         self.provider: str = self.graphs.provider
+        self.threads: int = compute_threads(threads)
+        self.pool = ThreadPoolExecutor(self.threads, "llia-compute")
         self._gallery = Gallery(self.graphs, self.manifest)
-        self._warm_sizes: set[int] = set()
-        self._warm_lock = threading.Lock()
+        together = threading.Barrier(self.threads)
+        for warm in [self.pool.submit(self._warm_up, together) for _ in range(self.threads)]:
+            warm.result()
 
     def portrait(self, picture: str | Path | Image.Image | None = None) -> Portrait:
         """An avatar of the pack by name, or a picture by path or value; each is prepared once.
@@ -88,13 +95,23 @@ class Engine:
         """
         return self._gallery.find(picture)
 
-    def _warm_up(self, size_px: int) -> None:
-        """Runs what runs per frame once at a size, so that the first frame does not wait for it."""
-        with self._warm_lock:
-            if size_px not in self._warm_sizes:
-                for name in ("audio_encoder", "denoiser", "decoder"):
-                    self.graphs[name].warm_up(F=1, S=size_px)
-                self._warm_sizes.add(size_px)
+    def _warm_up(self, together: threading.Barrier) -> None:
+        """Every thread runs once what it will run per frame, so that the first frame does not wait for it."""
+        together.wait()
+        for name in ("audio_encoder", "denoiser", "decoder"):
+            self.graphs[name].warm_up(F=1)
+
+    def close(self) -> None:
+        """Ends the threads; close its avatars before."""
+        self.pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def avatar(
         self,
@@ -131,7 +148,6 @@ class Engine:
             raise ConfigError(f"steps = {steps}: this pack samples in {known} steps")
         checked_controls(expression or {})
         portrait = self.portrait(picture)
-        self._warm_up(size_px)
         avatar = AvatarPipeline(
             self,
             portrait,
@@ -145,9 +161,14 @@ class Engine:
             avatar.set_expression(expression)
         return avatar
 
+    def decoder(self, portrait: Portrait, size_px: int) -> Decoder:
+        """Makes pictures of a portrait at a size."""
+        composer = Composer(portrait.ref_picture(size_px), self.manifest.sheet_box)
+        return Decoder(self.graphs["decoder"], portrait.banks, composer)
+
     def edited(self, portrait: Portrait, controls: Float) -> Portrait:
         """A portrait whose picture shows other controls [21]; the last few stay prepared."""
-        decoder = Decoder(self.graphs["decoder"], portrait.banks, portrait.ref_picture(REF_IMAGE_PX))
+        decoder = self.decoder(portrait, REF_IMAGE_PX)
         rgba = edit_reference(self.graphs["expression"], portrait.banks, decoder, controls)
         return self._gallery.prepare(Image.fromarray(rgba), origin="edited picture", align=False)
 
@@ -193,7 +214,7 @@ class AvatarPipeline:
             manifest.noise_scale,
             seed,
         )
-        self._decoder = Decoder(graphs["decoder"], portrait.banks, portrait.ref_picture(size_px))
+        self._decoder = engine.decoder(portrait, size_px)
         # Everything below, down to the channels, is guarded by this condition.
         self._changed = threading.Condition()
         self._audio = AudioRing()
@@ -211,10 +232,13 @@ class AvatarPipeline:
         self._closed = False
         # A channel asks `_admit_*` under its own lock: never touch a channel while holding `_changed`.
         self._clips: Channel[_Clip] = Channel(1, self._admit_clip)
+        # As many frames are under way as threads compute; they come out in their order.
+        self._decoding: Channel[Future[VideoFrame | None]] = Channel(engine.threads)
         self._frames: Channel[VideoFrame] = Channel(_DECODED_FRAMES, self._admit_frame)
         self._stages = (
             Stage("denoise", self._denoised(), self._clips),
-            Stage("decode", self._decoded(), self._frames, source=self._clips),
+            Stage("decode", self._decoded(), self._decoding, source=self._clips),
+            Stage("order", self._ordered(), self._frames, source=self._decoding),
         )
         for stage in self._stages:
             stage.start()
@@ -328,6 +352,7 @@ class AvatarPipeline:
             self._closed = True
             self._changed.notify_all()
         self._clips.close()
+        self._decoding.close()
         self._frames.close()
         deadline_s = time.monotonic() + _CLOSE_S
         for stage in self._stages:
@@ -380,15 +405,10 @@ class AvatarPipeline:
     def _denoised(self) -> Iterator[_Clip]:
         while (job := self._next_clip()) is not None:
             plan, mel_windows, motion_frames, before, rest, features_ms = job
-            start_s = time.perf_counter()
-            audio_emb = self._audio_encoder.run({"mel_windows": mel_windows})["audio_emb"]
-            encoded_s = time.perf_counter()
-            latents = self._denoiser.generate(plan, audio_emb, motion_frames)
-            spent_ms = {
-                "features": features_ms,
-                "audio_encoder": (encoded_s - start_s) * 1000.0,
-                "denoise": (time.perf_counter() - encoded_s) * 1000.0,
-            }
+            latents, spent_ms = self._engine.pool.submit(
+                self._generate, plan, mel_windows, motion_frames
+            ).result()
+            spent_ms["features"] = features_ms
             stage_ms = {name: ms / plan.clip_length for name, ms in spent_ms.items()}
             with self._changed:
                 clip = self._admit_clip(_Clip(plan, latents, before, stage_ms))
@@ -397,7 +417,23 @@ class AvatarPipeline:
             if clip is not None:
                 yield clip
 
-    def _decoded(self) -> Iterator[VideoFrame]:
+    def _generate(
+        self, plan: ClipPlan, mel_windows: Float, motion_frames: Float
+    ) -> tuple[Float, dict[str, float]]:
+        """A clip's latents, and the milliseconds that each stage took."""
+        start_s = time.perf_counter()
+        audio_emb = self._audio_encoder.run({"mel_windows": mel_windows})["audio_emb"]
+        encoded_s = time.perf_counter()
+        latents = self._denoiser.generate(plan, audio_emb, motion_frames)
+        ended_s = time.perf_counter()
+        spent_ms = {
+            "audio_encoder": (encoded_s - start_s) * 1000.0,
+            "denoise": (ended_s - encoded_s) * 1000.0,
+        }
+        return latents, spent_ms
+
+    def _decoded(self) -> Iterator[Future[VideoFrame | None]]:
+        submit = self._engine.pool.submit
         retimer, epoch, last = Retimer(self._model_fps, self.fps), 0, None
         for clip in self._clips:
             plan, last = clip.plan, clip
@@ -407,18 +443,20 @@ class AvatarPipeline:
                 retimer.rewind(cut)
             epoch = plan.epoch
             for pts, index, latent in retimer.take(clip.before, clip.latents, plan.first_frame):
-                # Decoding takes longest: what a barge-in has made worthless is not decoded.
-                if (frame := self._picture(clip, pts, index, latent)) is None:
-                    break
-                yield frame
+                yield submit(self._picture, clip, pts, index, latent)
         with self._changed:
             end_samples = self._audio.end_samples if self._audio.finished and not self._closed else 0
         if last is not None:
             for pts in retimer.hold(end_samples):
-                if (frame := self._picture(last, pts, -1, last.latents[-1])) is not None:
-                    yield frame
+                yield submit(self._picture, last, pts, -1, last.latents[-1])
+
+    def _ordered(self) -> Iterator[VideoFrame]:
+        for future in self._decoding:
+            if (frame := future.result()) is not None:
+                yield frame
 
     def _picture(self, clip: _Clip, pts_samples: int, index: int, latent: Float) -> VideoFrame | None:
+        """Decodes a frame; None where a barge-in has made it worthless: decoding takes longest."""
         with self._changed:
             cut = self._planner.cut_between(clip.plan.epoch, self._planner.epoch)
             if cut is not None and pts_samples >= cut:
@@ -432,7 +470,7 @@ class AvatarPipeline:
             latent = ((controls - self._control_mean) / self._control_std).reshape(latent.shape)
         rgba = self._last_rgba
         if self.watched or rgba is None:
-            rgba = self._last_rgba = self._decoder.decode(latent[None])[0]
+            rgba = self._last_rgba = self._decoder.decode(latent)
         stage_ms = {**clip.stage_ms, "decode": (time.perf_counter() - start_s) * 1000.0}
         state = AvatarState(int(clip.plan.states[index]))
         shown = controls.clip(LOWEST, 1.0)

@@ -135,7 +135,7 @@ class Portrait:
             self._align(graphs["face_locator"], manifest, picture.width == picture.height, origin)
         ref_image = to_planes(self.view(REF_IMAGE_PX), premultiply=True)
         self.banks: dict[str, npt.NDArray[Any]] = graphs["reference"].run({"ref_image": ref_image})
-        self._ref_pictures: dict[int, Float] = {}
+        self._ref_pictures: dict[int, npt.NDArray[np.uint8]] = {}
 
     def view(self, size_px: int) -> Image.Image:
         """The aligned picture at a size, straight RGBA."""
@@ -158,11 +158,12 @@ class Portrait:
             Image.Resampling.BICUBIC,
         )
 
-    def ref_picture(self, size_px: int) -> Float:
-        """float32 [1, 4, S, S]: straight RGB bled under the edges and alpha, 0..1; kept per size."""
+    def ref_picture(self, size_px: int) -> npt.NDArray[np.uint8]:
+        """uint8 [S, S, 4]: straight RGB bled under the edges, and alpha; kept per size."""
         if size_px not in self._ref_pictures:
             planes = to_planes(self.view(size_px), premultiply=False)
-            self._ref_pictures[size_px] = np.ascontiguousarray(bleed_edges(planes[0])[None], np.float32)
+            levels = np.rint(bleed_edges(planes[0]).clip(0.0, 1.0) * 255.0).astype(np.uint8)
+            self._ref_pictures[size_px] = np.ascontiguousarray(levels.transpose(1, 2, 0))
         return self._ref_pictures[size_px]
 
     def _align(self, locator: GraphSession, manifest: Manifest, square: bool, origin: str) -> None:

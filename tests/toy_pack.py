@@ -50,10 +50,13 @@ GRAPHS: dict[str, tuple[Shapes, Shapes]] = {
     "decoder": (
         {
             "latents": ("float32", ["F", *LATENT]),
-            "ref_picture": ("float32", [1, 4, "S", "S"]),
             "tint": ("float32", [1, 3, 1, 1]),
         },
-        {"rgba": ("uint8", ["F", "S", "S", 4])},
+        {
+            "flow": ("float32", ["F", 2, 2, 2]),
+            "patch_flow": ("float32", ["F", 2, 2, 2]),
+            "sheet": ("uint8", ["F", 8, 8, 4]),
+        },
     ),
     "face_locator": ({"image": ("float32", [1, 4, 96, 96])}, {"landmarks": ("float32", [1, 7, 2])}),
     "expression": (
@@ -129,12 +132,14 @@ def _decoder(g: _Graph) -> None:
     light = g("Concat", *(g.pick(mean, 1, i) for i in range(3)), axis=1)
     light = g("Mul", light, g.const(np.array([0.5, 0.2, 0.1]).reshape(1, 3, 1, 1)))
     light = g("Add", light, g("Mul", "tint", g.const(0.0)))
-    rgb = g("Add", g.cut("ref_picture", 0, 3), light)
-    alpha = g.cut("ref_picture", 3, 4)
-    alpha = g("Add", alpha, g("Mul", g.pick(light, 1, 0), g.const(0.0)))
-    rgba = g("Clip", g("Concat", rgb, alpha, axis=1), g.const(0.0), g.const(1.0))
-    levels = g("Round", g("Mul", rgba, g.const(255.0)))
-    g("Cast", g("Transpose", levels, perm=[0, 2, 3, 1]), to=TensorProto.UINT8, out="rgba")
+    # A sheet that covers nothing adds its colour to the picture.
+    cover = g("Mul", g.pick(light, 1, 0), g.const(0.0))
+    lit = g("Clip", g("Concat", light, cover, axis=1), g.const(0.0), g.const(1.0))
+    levels = g("Transpose", g("Round", g("Mul", lit, g.const(255.0))), perm=[0, 2, 3, 1])
+    spread = g("Mul", levels, g.const(np.ones((1, 8, 8, 1))))
+    g("Cast", spread, to=TensorProto.UINT8, out="sheet")
+    for name in ("flow", "patch_flow"):
+        g("Mul", g.pick(light, 1, 0), g.const(np.zeros((1, 2, 2, 2))), out=name)
 
 
 def _face_locator(g: _Graph) -> None:
@@ -225,7 +230,7 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         onnx.save(build_graph(name), str(root / f"{name}.onnx"))
     manifest: dict[str, Any] = {
         "format": "llia-pack",
-        "format_version": 1,
+        "format_version": 2,
         "preset": "toy",
         "version": "0.1.0",
         "licence": "Apache-2.0",
@@ -243,6 +248,7 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         "motion_lags": [4, 3, 2, 1],
         "sampling_timesteps": {"1": [1.0], "2": [1.0, 0.5]},
         "controls": list(CONTROL_NAMES),
+        "sheet_box": [-2.0, -2.0, 2.0, 2.0],
         "framing": {"eyes": list(EYES), "mouth": list(MOUTH)},
         "graphs": {
             name: {

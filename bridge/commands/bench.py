@@ -14,7 +14,10 @@ from rich.table import Table
 from bridge.errors import SettingError
 from engine.benchmark import run as measure
 
-COLUMNS = ("preset", "size", "threads", "precision", "fps", "first_frame_ms", "stages_ms", "rss_mb")
+COLUMNS = (
+    "preset", "size", "precision", "threads", "fps", "against_one_thread", "against_pack", "first_frame_ms",
+    "stages_ms", "rss_mb",
+)  # fmt: skip
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("bench", help="measure speed on this machine", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to a file")
     parser.add_argument("--pack", default="nano", help="name of a shipped model pack or its folder (nano)")
+    parser.add_argument("--against", metavar="PACK", help="a pack to compare with, as the same in fp32")
     parser.add_argument(
         "--size", type=int, nargs="+", default=[384, 512], metavar="PX", help="sizes (384 512)"
     )
@@ -44,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         task = progress.add_task("loading the pack", total=1.0)
         results = measure(
             args.pack,
+            against=args.against,
             sizes=args.size,
             steps=args.steps,
             threads=args.threads,

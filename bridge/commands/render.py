@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,13 +114,14 @@ def _render(args: argparse.Namespace, console: Console) -> _Summary:
     can_be_transparent = check_goal(args.output)
     wanted = args.background or ("transparent" if can_be_transparent else OPAQUE)
     background = read_background(wanted, args.size, args.size)
-    engine = Engine(args.pack, threads=args.threads, provider=args.provider)
-    fps = args.fps or engine.manifest.fps
-    pipeline = engine.avatar(
-        args.avatar, size_px=args.size, fps=fps, steps=args.steps, seed=args.seed, lead_ms=None
-    )
-    summary = _Summary(fps)
-    with pipeline:
+    with ExitStack() as stack:
+        engine = stack.enter_context(Engine(args.pack, threads=args.threads, provider=args.provider))
+        fps = args.fps or engine.manifest.fps
+        pipeline = engine.avatar(
+            args.avatar, size_px=args.size, fps=fps, steps=args.steps, seed=args.seed, lead_ms=None
+        )
+        stack.enter_context(pipeline)
+        summary = _Summary(fps)
         sink = open_sink(args.output, size_px=args.size, fps=fps, transparent=background.rgb is None)
         sound = _Reader(decode_audio(args.audio, rate_hz=AUDIO_RATE_HZ, channels=AUDIO_CHANNELS))
         try:

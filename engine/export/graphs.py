@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engine.train.instruments import READER_PX, READER_REGION
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import Autoencoder, compose, views, working_size
+from engine.train.models.autoencoder import Autoencoder, patch_sheet, views, working_size
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import FaceLocator, Reader, face_mask
 from engine.train.models.latent_space import LATENT_SHAPE
@@ -44,13 +44,17 @@ class ReferenceGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """latents [F, 21, 1, 1], ref_picture [1, 4, S, S] (straight) and banks -> rgba uint8 [F, S, S, 4]."""
+    """latents [F, 21, 1, 1] and banks -> what `engine.compose` makes frames of.
+
+    flow [F, 2, 96, 96] and patch_flow [F, 2, 24, 24] in halves of the picture's side, and the patches' sheet,
+    uint8 [F, 160, 164, 4].
+    """
 
     def __init__(self, autoencoder: Autoencoder) -> None:
         super().__init__()
         self.decoder = autoencoder.decoder
 
-    def forward(self, latents: Tensor, ref_picture: Tensor, *banks: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, *banks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         frames = latents.shape[0]
         named = dict(zip(DECODER_BANKS, banks, strict=True))
         for name, bank in named.items():
@@ -58,11 +62,16 @@ class DecoderGraph(nn.Module):
                 named[name] = bank.repeat(frames, 1, 1, 1)
             elif not name.endswith("fields"):
                 named[name] = bank.expand(frames, -1, -1, -1)
-        size_px = ref_picture.shape[-1]
-        frame = compose(
-            self.decoder(latents, named["ref_latent"], named), ref_picture.expand(frames, -1, -1, -1), size_px
+        decoded = self.decoder(latents, named["ref_latent"], named)
+        sheet = patch_sheet(decoded)
+        sheet = torch.minimum(sheet, sheet[:, 3:]).clamp(min=0.0)
+        levels = (sheet * 255.0 + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
+        # Said in so many words: the manifest states these sizes.
+        return (
+            decoded["flow"].reshape(-1, 2, geo.WORKING_PX, geo.WORKING_PX),
+            decoded["patch_flow"].reshape(-1, 2, 24, 24),
+            levels.reshape(-1, geo.FACE.height, geo.FACE.width, 4),
         )
-        return (frame.clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 class DenoiserGraph(nn.Module):

@@ -28,6 +28,7 @@ from engine.export.graphs import (
     export_onnx,
 )
 from engine.export.quantize import Feed, halve_weights, quantize_convolutions, quantize_products
+from engine.runtime.manifest import FORMAT_VERSION
 from engine.train.data.shards import open_folder
 from engine.train.diffusion import NOISE_SCALE, STUDENT_TIMESTEPS
 from engine.train.instruments import READER_PX
@@ -114,9 +115,9 @@ def graph_specs(
         ),
         "decoder": GraphSpec(
             DecoderGraph(nets.autoencoder),
-            {"latents": shown, "ref_picture": image, **{k: banks[k] for k in DECODER_BANKS}},
-            ["rgba"],
-            {"latents": per_frame, "ref_picture": {2: "S", 3: "S"}, "rgba": {0: "F", 1: "S", 2: "S"}},
+            {"latents": shown, **{k: banks[k] for k in DECODER_BANKS}},
+            ["flow", "patch_flow", "sheet"],
+            {k: per_frame for k in ("latents", "flow", "patch_flow", "sheet")},
         ),
         "face_locator": GraphSpec(
             nets.locator, {"image": torch.rand(1, 4, geo.WORKING_PX, geo.WORKING_PX)}, ["landmarks"], {}
@@ -159,7 +160,7 @@ def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
         banks = dict(zip(BANKS, reference.run(None, {"ref_image": picture}), strict=True))
         wanted = controls[entry, 1 + entry % (controls.shape[1] - 1)][None]
         latents = expression.run(None, {"controls": wanted})[0]
-        feeds.append({"latents": latents, "ref_picture": picture, **{k: banks[k] for k in DECODER_BANKS}})
+        feeds.append({"latents": latents, **{k: banks[k] for k in DECODER_BANKS}})
     return feeds
 
 
@@ -245,7 +246,7 @@ def write_manifest(
         }
     manifest = {
         "format": "llia-pack",
-        "format_version": 1,
+        "format_version": FORMAT_VERSION,
         "preset": preset,
         "version": version,
         "licence": "Apache-2.0",
@@ -270,6 +271,7 @@ def write_manifest(
         "reanchor_every_frames": None,
         "controls": list(CONTROL_NAMES),
         "framing": FRAMING,
+        "sheet_box": list(geo.FACE.corners),
         "graphs": graphs,
         "avatars": avatars,
         "default_avatar": default_avatar,

@@ -14,7 +14,7 @@ from engine.errors import ModelError
 from engine.features import HOP_SAMPLES, MEL_BINS, WINDOW_FRAMES
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 REF_IMAGE_PX = 384
 LOCATOR_PX = 96
 BANK_CONSUMERS = ("denoiser", "decoder", "expression")
@@ -29,7 +29,7 @@ class TensorSpec:
 
     Attributes:
         dtype: numpy's name, as "float32".
-        shape: sizes; a letter (F video frames, S output size) where the size is free.
+        shape: sizes; a letter (F, video frames) where the size is free.
     """
 
     dtype: str
@@ -68,6 +68,7 @@ class Manifest:
         control_std: its deviation.
         framing_eyes: x of the picture's left eye, x of its right eye, y of both; -1..1.
         framing_mouth: x, y of the middle of the mouth, -1..1.
+        sheet_box: left, top, right, bottom of the decoder's sheet in the unmoved picture, -1..1.
         motion_lags: which latents of the past are the motion frames: so many frames before the clip.
         sampling_timesteps: timesteps 0..1 by number of steps.
         noise_scale: temperature of the sampler for every latent number.
@@ -91,6 +92,7 @@ class Manifest:
     reanchor_every_frames: int | None
     framing_eyes: tuple[float, ...]
     framing_mouth: tuple[float, ...]
+    sheet_box: tuple[float, ...]
     graphs: Mapping[str, GraphSpec]
     avatars: Mapping[str, Path]
     default_avatar: str
@@ -106,6 +108,13 @@ class Manifest:
         image = self.graphs["reader"].inputs.get("image") if "reader" in self.graphs else None
         side = image.shape[-1] if image is not None and image.shape else None
         return side if isinstance(side, int) else LOCATOR_PX
+
+    def decoder_sides(self, output: str) -> tuple[int, ...]:
+        """Height and width of one of the decoder's outputs: every pack chooses its own."""
+        outputs = self.graphs["decoder"].outputs if "decoder" in self.graphs else {}
+        shape = outputs[output].shape if output in outputs else ()
+        sides = shape[1:3] if output == "sheet" else shape[2:4]
+        return tuple(side for side in sides if isinstance(side, int) and side > 0)
 
 
 def _tensors(raw: Mapping[str, Any]) -> dict[str, TensorSpec]:
@@ -125,7 +134,6 @@ def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, T
         "state": TensorSpec("int64", (1, "F")),
         "motion_frames": _float32(1, len(m.motion_lags), *latent),
     }
-    rgba = TensorSpec("uint8", ("F", "S", "S", 4))
     side = m.reader_px
     return {
         "audio_encoder": (
@@ -141,8 +149,12 @@ def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, T
             {"x0": clip, "latents": clip},
         ),
         "decoder": (
-            {"latents": _float32("F", *latent), "ref_picture": _float32(1, 4, "S", "S")},
-            {"rgba": rgba},
+            {"latents": _float32("F", *latent)},
+            {
+                "flow": _float32("F", 2, *m.decoder_sides("flow")),
+                "patch_flow": _float32("F", 2, *m.decoder_sides("patch_flow")),
+                "sheet": TensorSpec("uint8", ("F", *m.decoder_sides("sheet"), 4)),
+            },
         ),
         "face_locator": ({"image": _float32(1, 4, LOCATOR_PX, LOCATOR_PX)}, {"landmarks": _float32(1, 7, 2)}),
         "expression": ({"controls": _float32(1, controls)}, {"latents": _float32(1, *latent)}),
@@ -194,6 +206,9 @@ def _check_ranges(m: Manifest) -> None:
         "noise_scale": len(m.noise_scale) == len(CONTROL_NAMES) and min(m.noise_scale) >= 0.0,
         "reanchor_every_frames": m.reanchor_every_frames is None or m.reanchor_every_frames >= 1,
         "framing": len(m.framing_eyes) == 3 and len(m.framing_mouth) == 2,
+        "sheet_box": len(m.sheet_box) == 4
+        and m.sheet_box[0] < m.sheet_box[2]
+        and m.sheet_box[1] < m.sheet_box[3],
         "default_avatar": m.default_avatar in m.avatars,
     }
     for key, good in checks.items():
@@ -243,6 +258,7 @@ def _parse(root: Path, raw: Mapping[str, Any]) -> Manifest:
         reanchor_every_frames=None if reanchor is None else int(reanchor),
         framing_eyes=tuple(map(float, raw["framing"]["eyes"])),
         framing_mouth=tuple(map(float, raw["framing"]["mouth"])),
+        sheet_box=tuple(map(float, raw["sheet_box"])),
         graphs=graphs,
         avatars=avatars,
         default_avatar=str(raw["default_avatar"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import onnxruntime as ort
 
 from engine.errors import ConfigError, EngineError, ModelError
 from engine.runtime.manifest import GraphSpec, Manifest, TensorSpec
+from engine.runtime.threads import compute_threads
 
 Array = npt.NDArray[Any]
 
@@ -48,14 +48,8 @@ def provider_candidates(wanted: str) -> list[str]:
     return named
 
 
-def threads_per_session(threads: int | None) -> int:
-    """Intra-op threads of one session: denoiser and decoder run at the same time, so each gets half.
-
-    Args:
-        threads: cap on the threads of both together; None: every core this process may use.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, (cores if threads is None else min(threads, cores)) // 2)
+ONCE_PER_PICTURE = ("reference", "face_locator", "expression")
+"""Graphs that nothing else runs beside: they get all threads, the others one, and run beside each other."""
 
 
 def _chain(provider: str) -> list[str | tuple[str, dict[str, Any]]]:
@@ -91,7 +85,7 @@ class GraphSession:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        # A spinning pool would take the core that the other stage's session needs.
+        # A spinning pool would take the core that another session needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(str(spec.path), options, providers=_chain(provider))
@@ -173,7 +167,12 @@ def load_graphs(manifest: Manifest, *, provider: str = "auto", threads: int | No
     for index, candidate in enumerate(candidates):
         try:
             sessions = {
-                name: GraphSession(name, spec, provider=candidate, threads=threads_per_session(threads))
+                name: GraphSession(
+                    name,
+                    spec,
+                    provider=candidate,
+                    threads=compute_threads(threads) if name in ONCE_PER_PICTURE else 1,
+                )
                 for name, spec in manifest.graphs.items()
             }
         except ModelError:

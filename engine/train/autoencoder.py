@@ -20,7 +20,7 @@ from engine.train.data.studio import ANCHOR_NAMES
 from engine.train.data.warp import by_name, carried
 from engine.train.losses import picture_loss, psnr_db
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import PATCH_BOXES, Autoencoder, compose, working_size
+from engine.train.models.autoencoder import PATCH_BOXES, Autoencoder, compose, patch_sheet, working_size
 from engine.train.models.config import ModelConfig
 from engine.train.models.latent_space import LatentSpace
 from engine.train.models.layers import freeze_norms
@@ -135,12 +135,9 @@ def anchor_loss(flow: Tensor, anchors: Tensor, still: Tensor) -> Tensor:
 
 def shrunk(decoded: dict[str, Tensor], small: Tensor) -> Tensor:
     """The composed frame at 96 px, patches averaged down to that size: [B, 4, 96, 96]."""
-    pooled = {
-        k: F.avg_pool2d(v, geo.REFERENCE_PX // geo.WORKING_PX) if k in PATCH_BOXES else v
-        for k, v in decoded.items()
-    }
+    sheet = F.avg_pool2d(patch_sheet(decoded), geo.REFERENCE_PX // geo.WORKING_PX)
     whole = geo.Box(0, 0, geo.REFERENCE_PX, geo.REFERENCE_PX)
-    return compose(pooled, small, geo.WORKING_PX, view=whole, names=tuple(PATCH_BOXES))
+    return compose(decoded, sheet, small, geo.WORKING_PX, view=whole)
 
 
 def patch_losses(patch: Tensor, moved: Tensor, new: Tensor, crop: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -232,7 +229,7 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     out["patch_flow"] = 12.0 * patch_flow_loss(decoded["patch_flow"], batch["controls"], controls_ref)
     ref = batch["ref"][:, :3].repeat_interleave(times, 0)
     for name in PATCH_BOXES:
-        region = compose(decoded, ref, ref.shape[-1], view=REGIONS[name], names=(name,))
+        region = compose(decoded, patch_sheet(decoded, (name,)), ref, ref.shape[-1], REGIONS[name])
         weight = 1.5 if name == "mouth" else 1.0
         out[f"region_{name}"] = weight * picture_loss(region, batch[f"region_{name}"])
     return out
@@ -261,7 +258,7 @@ def evaluate(
         ref = batch["ref"].expand(count, -1, -1, -1)
         results = {"whole96": (shrunk(decoded, small), batch["frame"], small)}
         for name, region in REGIONS.items():
-            made = compose(decoded, ref[:, :3], ref.shape[-1], view=region, names=(name,))
+            made = compose(decoded, patch_sheet(decoded, (name,)), ref[:, :3], ref.shape[-1], region)
             results[name] = (made, batch[f"region_{name}"], region.crop(ref)[:, :3])
         for name, (made, truth, still) in results.items():
             scores.setdefault(name, []).append(psnr_db(made, truth))
@@ -269,7 +266,7 @@ def evaluate(
         if entry < 10:
             for i in (0, 1, 2):
                 one = {k: v[i : i + 1] for k, v in decoded.items()}
-                full = compose(one, ref[i : i + 1], ref.shape[-1])
+                full = compose(one, patch_sheet(one), ref[i : i + 1], ref.shape[-1])
                 shots += [batch["ref"][:, :3], F.interpolate(batch["frame"][i : i + 1, :3], 384), full[:, :3]]
                 shots += [
                     F.interpolate(results[k][j][i : i + 1], 384)

@@ -24,7 +24,7 @@ from engine.train.diffusion import NOISE_SCALE, STUDENT_TIMESTEPS, LatentRuns
 from engine.train.instruments import reader_input
 from engine.train.losses import psnr_db, ssim
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import Autoencoder, compose, views, working_size
+from engine.train.models.autoencoder import Autoencoder, compose, patch_sheet, views, working_size
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import Reader
@@ -131,7 +131,9 @@ class Bench:
             decoded = self.autoencoder.decoder(
                 part, z_ref.expand(len(part), -1, -1, -1), repeat(banks, len(part))
             )
-            parts.append(compose(decoded, ref.expand(len(part), -1, -1, -1), geo.REFERENCE_PX).clamp(0, 1))
+            ref_frames = ref.expand(len(part), -1, -1, -1)
+            made = compose(decoded, patch_sheet(decoded), ref_frames, geo.REFERENCE_PX)
+            parts.append(made.clamp(0, 1))
         return torch.cat(parts)
 
     @torch.no_grad()

@@ -351,7 +351,8 @@ def test_provider_is_said(engine: Engine, toy_pack: Path) -> None:
 
 def test_reanchoring_pack(tmp_path: Path) -> None:
     pack = build_toy_pack(tmp_path, reanchor_every_frames=5)
-    assert len(_render(Engine(pack, provider="CPU"), _speech(0.5))) == 13
+    with Engine(pack, provider="CPU") as engine:
+        assert len(_render(engine, _speech(0.5))) == 13
 
 
 def test_the_runtime_needs_no_torch_and_no_sockets() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ MEGABYTE = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine("nano", threads=1)
+def engine() -> Iterator[Engine]:
+    with Engine("nano", threads=1) as engine:
+        yield engine
 
 
 def perform(

@@ -20,6 +20,7 @@ from engine.train.models.autoencoder import (
     PATCH_BOXES,
     Autoencoder,
     compose,
+    patch_sheet,
     views,
     working_size,
 )
@@ -105,7 +106,7 @@ def test_reference_banks_and_decoder(autoencoder: Autoencoder) -> None:
     assert shapes == {
         "flow": (2, 2, 96, 96),
         "patch_flow": (2, 2, 24, 24),
-        "mouth": (2, 4, 96, 96),
+        "mouth": (2, 4, 72, 80),
         "eye_left": (2, 4, 88, 80),
         "eye_right": (2, 4, 88, 80),
     }
@@ -187,15 +188,19 @@ def test_frozen_norms_keep_their_statistics() -> None:
     assert not any(m.training for m in net.modules() if isinstance(m, nn.BatchNorm2d))
 
 
+def whole(made: dict[str, Tensor], picture: Tensor) -> Tensor:
+    return compose(made, patch_sheet(made), picture, picture.shape[-1])
+
+
 @pytest.mark.parametrize("size_px", [256, 384, 512])
 def test_composition_of_nothing_is_the_picture(size_px: int) -> None:
     picture = torch.rand(2, 4, size_px, size_px)
-    torch.testing.assert_close(compose(decoded(2), picture, size_px), picture, atol=2e-4, rtol=0.0)
+    torch.testing.assert_close(whole(decoded(2), picture), picture, atol=2e-4, rtol=0.0)
 
 
 def test_patches_stay_inside_their_region() -> None:
     picture = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
-    frame = compose(decoded(1, mask=1.0), picture, geo.REFERENCE_PX)
+    frame = whole(decoded(1, mask=1.0), picture)
     changed = (frame - picture).abs().amax(dim=(0, 1)) > 1e-3
     for box in PATCH_BOXES.values():
         assert box.crop(changed).any()
@@ -208,12 +213,12 @@ def test_whole_path_equals_the_view_path() -> None:
     """Without a view the flow is resized, with one it is sampled: the same picture."""
     made = decoded(2, flow=0.01, mask=1.0)
     picture = torch.rand(2, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
-    whole = compose(made, picture, geo.REFERENCE_PX)
-    view = compose(made, picture, geo.REFERENCE_PX, view=WHOLE, names=tuple(PATCH_BOXES))
-    torch.testing.assert_close(whole, view, atol=1e-4, rtol=0.0)
+    frame, sheet = whole(made, picture), patch_sheet(made)
+    view = compose(made, sheet, picture, geo.REFERENCE_PX, view=WHOLE)
+    torch.testing.assert_close(frame, view, atol=1e-4, rtol=0.0)
     box = geo.MOUTH
-    near = compose(made, picture, geo.REFERENCE_PX, view=box, names=tuple(PATCH_BOXES))
-    torch.testing.assert_close(near, box.crop(whole), atol=1e-4, rtol=0.0)
+    near = compose(made, sheet, picture, geo.REFERENCE_PX, view=box)
+    torch.testing.assert_close(near, box.crop(frame), atol=1e-4, rtol=0.0)
 
 
 @pytest.mark.parametrize("size_px", [96, 256, 512])
@@ -221,7 +226,7 @@ def test_grid_of_a_box_is_that_part_of_the_whole(size_px: int) -> None:
     whole = geo.pixel_grid(size_px, None, torch.device("cpu"))
     rows, columns = geo.MOUTH.slices(size_px)
     part = geo.pixel_grid(size_px, geo.MOUTH, torch.device("cpu"))
-    assert torch.equal(part, whole[:, rows, columns])
+    assert torch.equal(part, whole[..., rows, columns])
     inside = geo.into_box(part, geo.MOUTH)
     assert inside.abs().max() <= 1.0
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
@@ -132,12 +133,14 @@ def test_the_pack_passes_its_manifest(runs: Path) -> None:
 
 
 def test_the_runtime_makes_frames_from_the_pack(runs: Path) -> None:
-    engine = Engine(runs / "pack", threads=1, provider="CPU")
-    # The locator has seen 64 faces: it may find none in the avatar's picture, which is aligned already.
-    picture = read_picture(engine.manifest.avatars[engine.manifest.default_avatar])
-    portrait = Portrait(picture, engine.graphs, engine.manifest, align=False)
     samples = 0.1 * np.random.default_rng(0).standard_normal(8000).astype(np.float32)
-    with AvatarPipeline(engine, portrait, size_px=256, fps=25, steps=2, seed=0, lead_ms=None) as avatar:
+    with ExitStack() as stack:
+        engine = stack.enter_context(Engine(runs / "pack", threads=1, provider="CPU"))
+        # The locator has seen 64 faces: it may find none in the avatar's picture, which is aligned already.
+        picture = read_picture(engine.manifest.avatars[engine.manifest.default_avatar])
+        portrait = Portrait(picture, engine.graphs, engine.manifest, align=False)
+        avatar = AvatarPipeline(engine, portrait, size_px=256, fps=25, steps=2, seed=0, lead_ms=None)
+        stack.enter_context(avatar)
         avatar.push_audio(AudioChunk(samples, 0, "u"))
         avatar.finish()
         frames = list(islice(avatar.frames(), 12))

@@ -76,16 +76,22 @@ class FrameEncoder(nn.Module):
 
 
 class PatchReference(nn.Module):
-    """Features of one crop of the reference picture, at a quarter and at half of its size."""
+    """What one crop of the reference picture gives to its patch head, at a quarter and at half of its size.
+
+    The head adds these to its own features: they are found once per picture, not once per frame.
+    """
 
     def __init__(self, channels: tuple[int, int]) -> None:
         super().__init__()
-        self.at_half = nn.Sequential(nn.PixelUnshuffle(2), ConvBlock(16, channels[1]))
-        self.at_quarter = nn.Sequential(ConvBlock(channels[1], channels[0], 2), ResBlock(channels[0]))
+        wide, narrow = channels
+        self.at_half = nn.Sequential(nn.PixelUnshuffle(2), ConvBlock(16, narrow))
+        self.at_quarter = nn.Sequential(ConvBlock(narrow, wide, 2), ResBlock(wide))
+        self.to_half = nn.Conv2d(narrow, narrow, 3, 1, 1, bias=False)
+        self.to_quarter = nn.Conv2d(wide, wide, 3, 1, 1, bias=False)
 
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
         half = self.at_half(crop)
-        return self.at_quarter(half), half
+        return self.to_quarter(self.at_quarter(half)), self.to_half(half)
 
 
 def _with_inside(crop: Tensor) -> Tensor:
@@ -123,7 +129,7 @@ class ReferenceNet(nn.Module):
     def patches(self, picture: Tensor) -> dict[str, Tensor]:
         """The banks of the patch heads."""
         eyes = torch.stack([geo.EYES[0].crop(picture), geo.EYES[1].crop(picture).flip(-1)], dim=1)
-        mouth = geo.MOUTH.crop(picture)
+        mouth = geo.LIPS.crop(picture)
         mouth_quarter, mouth_half = self.mouth(mouth)
         eyes_quarter, eyes_half = self.eyes(eyes.flatten(0, 1))
         return {
@@ -182,11 +188,11 @@ class FlowMixer(nn.Module):
 
 
 def mouth_window() -> Tensor:
-    """[96, 96]: 1 about the lips, 0 towards the jaw's outline.
+    """[72, 80]: 1 about the lips, 0 towards the jaw's outline.
 
     The outline lies deeper than the lips: carried with them by a turning head it would be seen twice.
     """
-    ys, xs = (torch.arange(side) + 0.5 - side / 2 for side in (geo.MOUTH.height, geo.MOUTH.width))
+    ys, xs = (torch.arange(side) + 0.5 - side / 2 for side in (geo.LIPS.height, geo.LIPS.width))
     radius = (xs[None] / 34.0) ** 2 + (ys[:, None] / 30.0) ** 2
     return ((1.25 - radius) / 0.35).clamp(0.0, 1.0)
 
@@ -208,25 +214,24 @@ class PatchHead(nn.Module):
         super().__init__()
         self.register_buffer("window", window, persistent=False)
         wide, narrow = channels
-        self.at_quarter = nn.Sequential(
-            ConvBlock(wide + latent_channels, wide), ResBlock(wide), ResBlock(wide)
-        )
+        self.of_latent = nn.Conv2d(latent_channels, wide, 3, 1, 1)
+        self.at_quarter = nn.Sequential(ResBlock(wide), ResBlock(wide))
         self.up = nn.Sequential(nn.Conv2d(wide, 4 * narrow, 3, 1, 1), nn.PixelShuffle(2), nn.ReLU())
-        self.at_half = nn.Sequential(ConvBlock(2 * narrow, narrow), ResBlock(narrow))
+        self.of_up = nn.Conv2d(narrow, narrow, 3, 1, 1)
+        self.at_half = ResBlock(narrow)
         self.out = nn.Sequential(nn.Conv2d(narrow, 28, 3, 1, 1), nn.PixelShuffle(2))
 
     def forward(
         self, latent_map: Tensor, quarter: Tensor, half: Tensor, crop: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         latent_map = F.interpolate(latent_map, size=quarter.shape[-2:], mode="bilinear", align_corners=False)
-        x = self.up(self.at_quarter(torch.cat([latent_map, quarter], dim=1)))
-        out = self.out(self.at_half(torch.cat([x, half], dim=1))).float()
+        x = self.up(self.at_quarter(torch.relu(self.of_latent(latent_map) + quarter)))
+        out = self.out(self.at_half(torch.relu(self.of_up(x) + half))).float()
         crop, inside = crop[:, :3].float(), crop[:, 3:].float()
         new, cover, mix = out[:, :3] + 0.5, torch.sigmoid(out[:, 3:4] - 1.0), torch.sigmoid(out[:, 4:5])
         height, width = int(crop.shape[-2]), int(crop.shape[-1])
         grid = geo.centre_grid(height, width, crop.device)
-        places = grid + self.FLOW_SCALE * out[:, 5:].permute(0, 2, 3, 1)
-        moved = _warp(crop, places)
+        moved = geo.sample_inside(crop, grid + self.FLOW_SCALE * out[:, 5:])
         return torch.cat([moved + mix * (new - moved), cover * inside * self.window], dim=1), moved, new
 
 
@@ -243,7 +248,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.flow = FlowMixer(config.flow_fields)
         self.patch_flow = FlowMixer(config.patch_flow_fields)
-        self.mouth_latent = LatentMap(2 * LATENT_SHAPE[0], self.LATENT_CHANNELS, 6, 6)
+        self.mouth_latent = LatentMap(2 * LATENT_SHAPE[0], self.LATENT_CHANNELS, 5, 5)
         self.eye_latents = nn.ModuleList(
             [LatentMap(2 * LATENT_SHAPE[0], self.LATENT_CHANNELS, 6, 5) for _ in range(2)]
         )
@@ -253,7 +258,7 @@ class Decoder(nn.Module):
         )
 
     def patches(self, z: Tensor, z_ref: Tensor, banks: Banks) -> dict[str, Tensor]:
-        """Patches by name: `mouth` [B, 4, 96, 96], `eye_left` and `eye_right` [B, 4, 88, 80], RGB and cover.
+        """Patches by name: `mouth` [B, 4, 72, 80], `eye_left` and `eye_right` [B, 4, 88, 80], RGB and cover.
 
         `NAME_moved` and `NAME_new` are the two things each is mixed from, for the losses.
         """
@@ -283,64 +288,67 @@ class Decoder(nn.Module):
         return {**self.flows(z, z_ref, banks), **self.patches(z, z_ref, banks)}
 
 
-PATCH_BOXES = {"mouth": geo.MOUTH, "eye_left": geo.EYES[0], "eye_right": geo.EYES[1]}
+PATCH_BOXES = {"mouth": geo.LIPS, "eye_left": geo.EYES[0], "eye_right": geo.EYES[1]}
 """Patches by name, where they lie in the unmoved picture."""
+
+
+def patch_sheet(decoded: Banks, names: tuple[str, ...] = tuple(PATCH_BOXES)) -> Tensor:
+    """Lays patches over each other in the unmoved picture: [B, 4, 160, 164], the pixels of `geo.FACE`.
+
+    RGB is multiplied by the cover, the fourth channel: what lies between patches covers nothing.
+    """
+    sheet = None
+    for name in names:
+        box, patch = PATCH_BOXES[name], decoded[name]
+        cover = patch[:, 3:]
+        left, top = box.left - geo.FACE.left, box.top - geo.FACE.top
+        margins = (left, geo.FACE.width - left - box.width, top, geo.FACE.height - top - box.height)
+        layer = F.pad(torch.cat([cover * patch[:, :3], cover], dim=1), margins)
+        sheet = layer if sheet is None else layer + (1.0 - layer[:, 3:]) * sheet
+    assert sheet is not None
+    return sheet
 
 
 def compose(
     decoded: Banks,
+    sheet: Tensor,
     picture: Tensor,
     size_px: Tensor | int,
     view: geo.Box | None = None,
-    names: tuple[str, ...] = (),
 ) -> Tensor:
-    """Warps the reference and lays patches over it.
+    """Warps the reference and lays the patches over it.
 
     Args:
-        decoded: what `Decoder` returned for B frames.
+        decoded: the flows that `Decoder` returned for B frames.
+        sheet: their patches, see `patch_sheet`; of any resolution.
         picture: the reference [B, C, s, s], RGB first; of the output's size when there is no view.
         size_px: side of the (whole) output picture.
         view: render only this box of it (384 px pixels).
-        names: the patches to lay over a view (for training); all of them, each in its own grown box,
-            when there is no view.
 
     Returns:
         [B, C, H, W].
     """
     grid = geo.pixel_grid(size_px, view, picture.device)
     if view is not None:
-        frame = _warp(picture, geo.sample_flow(decoded["flow"], grid))
-        for name in names:
-            frame = _lay_over(frame, decoded[name], name, geo.sample_flow(decoded["patch_flow"], grid))
-        return frame
+        frame = geo.sample_inside(picture, geo.sample_flow(decoded["flow"], grid))
+        return _lay_over(frame, sheet, geo.sample_flow(decoded["patch_flow"], grid))
 
     # On a whole picture's regular grid sampling a flow is resizing it, which runtimes do faster.
     def moved(flow: Tensor) -> Tensor:
-        resized = F.interpolate(flow, size=picture.shape[-2:], mode="bilinear", align_corners=False)
-        return grid + resized.permute(0, 2, 3, 1)
+        return grid + F.interpolate(flow, size=picture.shape[-2:], mode="bilinear", align_corners=False)
 
-    frame, places = _warp(picture, moved(decoded["flow"])), moved(decoded["patch_flow"])
-    for name, box in PATCH_BOXES.items():
-        region = box.grow(geo.REGION_MARGIN_PX)
-        rows, columns = region.slices(size_px)
-        laid = _lay_over(frame[:, :, rows, columns], decoded[name], name, places[:, rows, columns])
-        middle = torch.cat(
-            [frame[:, :, rows, : columns.start], laid, frame[:, :, rows, columns.stop :]], dim=3
-        )
-        frame = torch.cat([frame[:, :, : rows.start], middle, frame[:, :, rows.stop :]], dim=2)
-    return frame
+    frame = geo.sample_inside(picture, moved(decoded["flow"]))
+    rows, columns = geo.FACE.grow(geo.REGION_MARGIN_PX).slices(size_px)
+    places = moved(decoded["patch_flow"])[:, :, rows, columns]
+    laid = _lay_over(frame[:, :, rows, columns], sheet, places)
+    middle = torch.cat([frame[:, :, rows, : columns.start], laid, frame[:, :, rows, columns.stop :]], dim=3)
+    return torch.cat([frame[:, :, : rows.start], middle, frame[:, :, rows.stop :]], dim=2)
 
 
-def _warp(picture: Tensor, places: Tensor) -> Tensor:
-    return F.grid_sample(picture, places, align_corners=False, padding_mode="border")
-
-
-def _lay_over(frame: Tensor, patch: Tensor, name: str, places: Tensor) -> Tensor:
-    """Mixes a patch [B, 4, h, w] into a frame [B, C, H, W] whose pixels lie at places [B, H, W, 2]."""
-    patch = F.grid_sample(
-        patch, geo.into_box(places, PATCH_BOXES[name]), align_corners=False, padding_mode="zeros"
-    )
-    rgb = frame[:, :3] + patch[:, 3:] * (patch[:, :3] - frame[:, :3])
+def _lay_over(frame: Tensor, sheet: Tensor, places: Tensor) -> Tensor:
+    """Lays a sheet of patches over frames [B, C, H, W] whose pixels lie at places [B, 2, H, W]."""
+    laid = geo.sample(sheet, geo.into_box(places, geo.FACE))
+    rgb = (1.0 - laid[:, 3:]) * frame[:, :3] + laid[:, :3]
     return torch.cat([rgb, frame[:, 3:]], dim=1)
 
 

@@ -1,6 +1,6 @@
 """Where things are in the aligned picture, and the sampling grids of the decoder.
 
-Picture coordinates are -1..1 with y down; the centre of pixel i of n lies at (2 i + 1) / n - 1. The
+Picture coordinates are -1..1, x right and y down; the centre of pixel i of n lies at (2 i + 1) / n - 1. The
 crops have the same place in every picture because pictures are aligned when they are loaded.
 """
 
@@ -38,6 +38,14 @@ class Box:
         )
         return slice(top, bottom), slice(left, right)
 
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom in picture coordinates, -1..1."""
+        across, down = (self.left, self.left + self.width), (self.top, self.top + self.height)
+        left, right = (2.0 * x / REFERENCE_PX - 1.0 for x in across)
+        top, bottom = (2.0 * y / REFERENCE_PX - 1.0 for y in down)
+        return left, top, right, bottom
+
     def grow(self, margin_px: int) -> Box:
         """The box with a margin on every side; it must stay inside the picture."""
         return Box(
@@ -49,17 +57,22 @@ class Box:
 
 
 MOUTH = Box(left=144, top=222, width=96, height=96)
+"""The mouth and what lies about it."""
+LIPS = Box(left=152, top=234, width=80, height=72)
+"""What of it may be painted anew."""
 EYES = (Box(left=110, top=146, width=80, height=88), Box(left=194, top=146, width=80, height=88))
 """Picture-left and picture-right eye with their brows, mirror images about the middle column."""
+FACE = Box(left=110, top=146, width=164, height=160)
+"""Lips and eyes together."""
 REGION_MARGIN_PX = 24
 """How far head motion may carry a patch out of its crop, in 384 px pixels."""
 
 
 def centre_grid(height: int, width: int, device: torch.device) -> Tensor:
-    """Coordinates -1..1 of the pixel centres of any picture: float32 [1, height, width, 2] (x, y)."""
+    """Coordinates -1..1 of the pixel centres of any picture: float32 [1, 2, height, width] (x, y)."""
     ys = (torch.arange(height, dtype=torch.float32, device=device) + 0.5) * (2.0 / height) - 1.0
     xs = (torch.arange(width, dtype=torch.float32, device=device) + 0.5) * (2.0 / width) - 1.0
-    return torch.stack([xs[None].expand(height, -1), ys[:, None].expand(-1, width)], dim=-1)[None]
+    return _grid(xs, ys)
 
 
 def pixel_grid(size_px: Tensor | int, box: Box | None, device: torch.device) -> Tensor:
@@ -71,32 +84,45 @@ def pixel_grid(size_px: Tensor | int, box: Box | None, device: torch.device) -> 
         device: where the grid is made.
 
     Returns:
-        float32 [1, H, W, 2] (x, y).
+        float32 [1, 2, H, W] (x, y).
     """
     # While a graph is traced the size is a tensor and must stay one: a number would be frozen into it.
     axis = (torch.arange(cast(int, size_px), dtype=torch.float32, device=device) + 0.5) / size_px * 2.0 - 1.0
-    xs, ys = axis, axis
-    if box is not None:
-        rows, columns = box.slices(size_px)
-        xs, ys = axis[columns], axis[rows]
-    grid = torch.stack([xs[None, :].expand(ys.shape[0], -1), ys[:, None].expand(-1, xs.shape[0])], dim=-1)
-    return grid[None]
+    if box is None:
+        return _grid(axis, axis)
+    rows, columns = box.slices(size_px)
+    return _grid(axis[columns], axis[rows])
+
+
+def _grid(xs: Tensor, ys: Tensor) -> Tensor:
+    return torch.stack([xs[None, :].expand(ys.shape[0], -1), ys[:, None].expand(-1, xs.shape[0])])[None]
+
+
+def sample(picture: Tensor, places: Tensor) -> Tensor:
+    """Picture [B, C, h, w] at places [B, 2, H, W], bilinear, zero outside: [B, C, H, W].
+
+    Everything else keeps places channel first: shifting and scaling them is then quick in every runtime.
+    """
+    return F.grid_sample(picture, places.permute(0, 2, 3, 1), align_corners=False, padding_mode="zeros")
+
+
+def sample_inside(picture: Tensor, places: Tensor) -> Tensor:
+    """The same, but the picture's edge goes on outside.
+
+    Places are held inside the outermost pixels' centres (of the shorter side) rather than left to border
+    padding, which onnxruntime computes four times slower.
+    """
+    limit = 1.0 - 1.0 / min(picture.shape[-2], picture.shape[-1])
+    return sample(picture, places.clamp(-limit, limit))
 
 
 def sample_flow(flow: Tensor, grid: Tensor) -> Tensor:
-    """Flow [B, 2, h, w] at the points of a grid [1 or B, H, W, 2], added to them: [B, H, W, 2]."""
-    grid = grid.expand(flow.shape[0], -1, -1, -1)
-    offset = F.grid_sample(flow, grid, align_corners=False, padding_mode="border")
-    return grid + offset.permute(0, 2, 3, 1)
+    """Flow [B, 2, h, w] at the points of a grid [1 or B, 2, H, W], added to them: [B, 2, H, W]."""
+    return grid + sample_inside(flow, grid.expand(flow.shape[0], -1, -1, -1))
 
 
-def into_box(coordinates: Tensor, box: Box) -> Tensor:
-    """Picture coordinates -> coordinates -1..1 inside a box's own pixels."""
-    centre = coordinates.new_tensor(
-        [
-            (2 * box.left + box.width) / REFERENCE_PX - 1.0,
-            (2 * box.top + box.height) / REFERENCE_PX - 1.0,
-        ]
-    )
-    half = coordinates.new_tensor([box.width / REFERENCE_PX, box.height / REFERENCE_PX])
-    return (coordinates - centre) / half
+def into_box(places: Tensor, box: Box) -> Tensor:
+    """Places [B, 2, H, W] in the picture -> coordinates -1..1 inside a box's own pixels."""
+    middle = [2 * box.left + box.width, 2 * box.top + box.height]
+    centre = places.new_tensor(middle).view(2, 1, 1) / REFERENCE_PX - 1.0
+    return (places - centre) * (REFERENCE_PX / places.new_tensor([box.width, box.height]).view(2, 1, 1))

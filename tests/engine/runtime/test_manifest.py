@@ -46,7 +46,7 @@ def test_no_folder_and_no_json(tmp_path: Path) -> None:
 
 
 def test_another_format_version(tmp_path: Path) -> None:
-    _refused(build_toy_pack(tmp_path, format_version=2), "format_version is 2", "reads 1")
+    _refused(build_toy_pack(tmp_path, format_version=1), "format_version is 1", "reads 2")
 
 
 def test_altered_graph(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_wrong_shape_in_the_manifest(tmp_path: Path) -> None:
 def test_an_output_may_have_lost_a_constant_size(tmp_path: Path) -> None:
     build_toy_pack(tmp_path)
     graphs = json.loads((tmp_path / "manifest.json").read_text())["graphs"]
-    graphs["decoder"]["outputs"]["rgba"][1] = ["F", "S", "S", "channels"]
+    graphs["audio_encoder"]["outputs"]["audio_emb"][1] = ["F", "tokens", 128]
     _edit(tmp_path, graphs=graphs)
     load_manifest(tmp_path)
     graphs["decoder"]["inputs"]["latents"][1] = ["F", "channels", 4, 4]

@@ -13,7 +13,6 @@ from engine.runtime.session import (
     GraphSession,
     load_graphs,
     provider_candidates,
-    threads_per_session,
 )
 
 
@@ -45,11 +44,6 @@ def test_auto_falls_back_where_a_listed_provider_does_not_start(
         pytest.skip("CUDA starts here")
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
         assert load_graphs(load_manifest(toy_pack)).provider == "CPU"
-
-
-def test_threads_are_shared_between_the_two_stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert [threads_per_session(n) for n in (None, 1, 2, 6, 64)] == [4, 1, 1, 3, 4]
 
 
 def test_runs_and_ignores_banks_it_does_not_use(toy_pack: Path) -> None:
