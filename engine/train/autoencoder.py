@@ -24,6 +24,7 @@ from engine.train.models.autoencoder import PATCH_BOXES, Autoencoder, compose, p
 from engine.train.models.config import ModelConfig
 from engine.train.models.latent_space import LatentSpace
 from engine.train.models.layers import freeze_norms
+from engine.train.precision import half_precision
 from engine.train.sheets import save_sheet
 from engine.train.trainer import Schedule, Trainer
 
@@ -185,7 +186,7 @@ def drawing_losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     times = len(batch["controls"]) // entries
     z, z_ref = net.latent_space(batch["controls"]), net.latent_space(batch["controls_ref"])
     z, z_ref = noised(z), noised(z_ref).repeat_interleave(times, 0)
-    with torch.autocast(batch["ref"].device.type, torch.bfloat16):
+    with half_precision(batch["ref"].device):
         banks = repeat(net.reference.patches(batch["ref"]), times)
         patches = net.decoder.patches(z, z_ref, banks)
     return _patch_losses(patches, batch, times)
@@ -214,7 +215,7 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     small = working_size(batch["ref"]).repeat_interleave(times, 0)
     z = net.latent_space(batch["controls"])
     z_ref = net.latent_space(batch["controls_ref"]).repeat_interleave(times, 0)
-    with torch.autocast(batch["ref"].device.type, torch.bfloat16):
+    with half_precision(batch["ref"].device):
         banks = repeat(net.reference(batch["ref"]), times)
         decoded = {
             **net.decoder.flows(z, z_ref, banks),

@@ -20,6 +20,7 @@ from engine.train.data.shards import open_folder
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser, MotionPrior
 from engine.train.models.layers import freeze_norms
+from engine.train.precision import half_precision
 from engine.train.trainer import Schedule, Trainer, load_averaged
 from engine.types import CONTROL_NAMES
 
@@ -192,6 +193,6 @@ def train(
         truth = net.prior.innovations(clip.x0, clip.motion_frames)
         t = torch.rand(batch, device=device)
         x = alpha(t) * truth + sigma(t) * torch.randn_like(truth)
-        with torch.autocast(device.type, torch.bfloat16):
+        with half_precision(device):
             made = net(x, t, *clip.cond(appearance(clip.picture, clip.face)))
         trainer.step(score(net.prior, made.float(), truth, clip), batch)

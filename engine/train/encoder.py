@@ -22,6 +22,7 @@ from engine.train.models.autoencoder import EYES_REGION, MOUTH_REGION, FrameEnco
 from engine.train.models.config import ModelConfig
 from engine.train.models.latent_space import LatentSpace
 from engine.train.models.layers import freeze_norms
+from engine.train.precision import half_precision
 from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES
 
@@ -142,7 +143,7 @@ def train(
         if samples >= NORM_SAMPLES:
             freeze_norms(encoder)
         frame, ref, moves, still = live.draw(BATCH)
-        with torch.autocast(device.type, torch.bfloat16):
+        with half_precision(device):
             # The reference of itself, as the product asks for it, beside the frames.
             both = [torch.cat([f, r[:REFERENCES]]) for f, r in zip(frame, ref, strict=True)]
             refs = [torch.cat([r, r[:REFERENCES]]) for r in ref]

@@ -14,6 +14,7 @@ from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import working_size
 from engine.train.models.instruments import FaceLocator, Reader
 from engine.train.models.layers import freeze_norms
+from engine.train.precision import half_precision
 from engine.train.trainer import Schedule, Trainer
 from engine.types import CONTROL_NAMES
 
@@ -79,7 +80,7 @@ def train_locator(data: Path, held: Path, folder: Path, schedule: Schedule, devi
             freeze_norms(net)
         batch = entries_of(pairs, 64, rng)
         image, points = shaken(batch["frame"], batch["landmarks"])
-        with torch.autocast(device.type, torch.bfloat16):
+        with half_precision(device):
             made = net(image)
         trainer.step({"points": F.smooth_l1_loss(made.float(), points, beta=0.02) * 10.0}, 64)
 
@@ -120,7 +121,7 @@ def train_reader(data: Path, held: Path, folder: Path, schedule: Schedule, devic
         if samples >= NORM_SAMPLES:
             freeze_norms(net)
         batch = entries_of(pairs, 48, rng)
-        with torch.autocast(device.type, torch.bfloat16):
+        with half_precision(device):
             made = net(*reader_input(batch, soften=True))
         error = (made.float() - wanted(batch)).pow(2)
         trainer.step({"controls": error[:, :-1].mean(), "aperture": 4.0 * error[:, -1].mean()}, 48)

@@ -18,6 +18,7 @@ from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet
 from engine.train.models.instruments import FaceLocator, face_mask
 from engine.train.models.latent_space import LatentSpace
+from engine.train.precision import half_precision
 from engine.train.trainer import load_averaged
 
 
@@ -43,7 +44,7 @@ def encode(
         ref = torch.from_numpy(np.array(arrays["ref"][i : i + 1])).to(device).float() / 255.0
         small = working_size(ref)
         span = slice(int(first), int(first) + arrays["controls"].shape[1])
-        with torch.autocast(device.type, torch.bfloat16):
+        with half_precision(device):
             audio_emb = encoder(windows.cut(windows.take_starts[take][span]))
         keep("z", space(torch.from_numpy(np.array(arrays["controls"][i])).to(device)))
         keep("ref_latent", space(torch.from_numpy(np.array(arrays["ref_controls"][i])).to(device)))
