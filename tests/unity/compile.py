@@ -74,3 +74,27 @@ def core() -> Path:
 def interop() -> Path:
     """The program that drives the core from outside."""
     return compiled("Llia.Tests.Interop.exe", sources(TESTS / "interop"), [core()])
+
+
+SYMBOLS = {
+    "2021.3 editor": {"UNITY_EDITOR", "UNITY_2021_3_OR_NEWER", "UNITY_STANDALONE", "ENABLE_MONO"},
+    "2021.3 player": {"UNITY_2021_3_OR_NEWER", "UNITY_STANDALONE", "ENABLE_MONO"},
+    "2021.3 IL2CPP player": {"UNITY_2021_3_OR_NEWER", "UNITY_ANDROID", "ENABLE_IL2CPP", "NET_STANDARD_2_1"},
+    "6 editor": {"UNITY_EDITOR", "UNITY_2021_3_OR_NEWER", "UNITY_6000_0_OR_NEWER", "UNITY_STANDALONE", "ENABLE_MONO"},
+}
+"""The symbols that Unity defines, by where the package is compiled."""
+
+
+def unity_layer(symbols: set[str]) -> list[Path]:
+    """The package against the fakes of Unity: runtime, samples, and in the editor the inspectors."""
+    llia_core = compiled("Llia.Core.dll", sources(PACKAGE / "Runtime" / "Core"), defines=symbols)
+    engine = compiled("UnityEngine.dll", sources(TESTS / "fakes"), defines=symbols)
+    references = [llia_core, engine]
+    if "UNITY_EDITOR" in symbols:
+        references.append(compiled("UnityEditor.dll", sources(TESTS / "fakes_editor"), [engine], symbols))
+    runtime = [path for path in sources(PACKAGE / "Runtime") if (PACKAGE / "Runtime" / "Core") not in path.parents]
+    made = [*references, compiled("Llia.dll", runtime, references, symbols)]
+    if "UNITY_EDITOR" in symbols:
+        made.append(compiled("Llia.Editor.dll", sources(PACKAGE / "Editor"), made, symbols))
+    made.append(compiled("Assembly-CSharp.dll", sources(PACKAGE / "Samples~"), made, symbols))
+    return made
