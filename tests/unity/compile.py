@@ -98,3 +98,8 @@ def unity_layer(symbols: set[str]) -> list[Path]:
         made.append(compiled("Llia.Editor.dll", sources(PACKAGE / "Editor"), made, symbols))
     made.append(compiled("Assembly-CSharp.dll", sources(PACKAGE / "Samples~"), made, symbols))
     return made
+
+
+def core_tests() -> Path:
+    """The package's own tests of its core; the same files run in Unity's Test Runner."""
+    return compiled("Llia.Tests.Editor.dll", sources(PACKAGE / "Tests" / "Editor"), [core(), NUNIT])

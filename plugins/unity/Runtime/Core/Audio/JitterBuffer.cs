@@ -71,11 +71,13 @@ namespace Llia.Core
         {
             var whole = (long)Math.Floor(position);
             var row = sinc.Row(position - whole);
-            var first = whole - Sinc.SamplesBefore;
+            var first = (int)((whole - Sinc.SamplesBefore) & Mask);
+            var samples = m_samples;
+            var weights = sinc.Table;
             var sum = 0f;
             for (var tap = 0; tap < Sinc.Taps; tap++)
             {
-                sum += m_samples[(first + tap) & Mask] * sinc.Weight(row, tap);
+                sum += samples[(first + tap) & Mask] * weights[row + tap];
             }
             return sum;
         }

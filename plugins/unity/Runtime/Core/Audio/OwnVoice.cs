@@ -52,14 +52,14 @@ namespace Llia.Core
             var whole = (int)Math.Floor(position);
             var row = m_sinc.Row(position - whole);
             var first = whole - Sinc.SamplesBefore;
+            var from = Math.Max(0, -first);
+            var to = Math.Min(Sinc.Taps, m_samples.Length - first);
+            var samples = m_samples;
+            var weights = m_sinc.Table;
             var sum = 0f;
-            for (var tap = 0; tap < Sinc.Taps; tap++)
+            for (var tap = from; tap < to; tap++)
             {
-                var index = first + tap;
-                if (index >= 0 && index < m_samples.Length)
-                {
-                    sum += m_samples[index] * m_sinc.Weight(row, tap);
-                }
+                sum += samples[first + tap] * weights[row + tap];
             }
             return sum;
         }

@@ -10,6 +10,7 @@ namespace Llia.Core
     public sealed class PlayoutClock
     {
         private const double RunsOnMs = 100;
+        private const double StoppedMs = 500;
 
         private int m_version;
         private double m_playhead;
@@ -33,7 +34,7 @@ namespace Llia.Core
                 {
                     var sinceMs = (Ticks() - ticks) * 1000.0 / Stopwatch.Frequency;
                     playheadSamples = playhead + System.Math.Min(sinceMs, RunsOnMs) * JitterBuffer.RateHz / 1000;
-                    return running;
+                    return running && sinceMs < StoppedMs; // or nobody asks for sound any more
                 }
             }
         }

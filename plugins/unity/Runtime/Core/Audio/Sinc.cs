@@ -45,9 +45,10 @@ namespace Llia.Core
             return (int)(fraction * Phases + 0.5) * Taps;
         }
 
-        public float Weight(int row, int tap)
+        /// <summary>Weights of the taps, row by row.</summary>
+        public float[] Table
         {
-            return m_table[row + tap];
+            get { return m_table; }
         }
 
         private static double SincOf(double x)

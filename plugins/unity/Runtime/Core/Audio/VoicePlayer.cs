@@ -34,6 +34,10 @@ namespace Llia.Core
         private bool m_playing;
         private bool m_started;
         private float m_gain;
+        private OwnVoice m_voice;
+        private OwnVoice m_nextVoice;
+        private double m_fading;
+        private float m_fadingGain;
         private long m_underruns;
         private long m_skippedSamples;
 
@@ -132,14 +136,23 @@ namespace Llia.Core
         {
             var frames = data.Length / channels;
             Steer(frames);
+            ChooseVoices(frames);
             var step = (double)JitterBuffer.RateHz / m_outputRateHz * (m_playing ? Bend() : 1.0);
             var fade = (float)(1000.0 / FadeMs / m_outputRateHz);
             var last = m_echo.End - Sinc.SamplesAfter;
+            // The block's first sample is heard when what the device holds has been.
+            m_clock.Tell(m_playhead - m_deviceMs * JitterBuffer.RateHz / 1000, m_playing);
             for (var i = 0; i < frames; i++)
             {
                 var on = m_playing && m_playhead <= last;
                 m_gain = on ? Math.Min(1f, m_gain + fade) : Math.Max(0f, m_gain - fade);
                 var sample = on ? m_gain * Voice(m_playhead) : 0f;
+                if (m_fadingGain > 0)
+                {
+                    sample += m_fadingGain * m_echo.At(m_fading, m_sinc);
+                    m_fadingGain -= fade;
+                    m_fading += step;
+                }
                 for (var channel = 0; channel < channels; channel++)
                 {
                     data[i * channels + channel] *= sample;
@@ -155,44 +168,64 @@ namespace Llia.Core
                     Interlocked.Increment(ref m_underruns);
                 }
             }
-            m_clock.Tell(m_playhead - m_deviceMs * JitterBuffer.RateHz / 1000, m_playing);
         }
 
         private float Voice(double playhead)
         {
+            if (m_voice != null && m_voice.Covers(playhead))
+            {
+                return m_voice.At(playhead);
+            }
+            if (m_nextVoice != null && m_nextVoice.Covers(playhead))
+            {
+                return m_nextVoice.At(playhead);
+            }
+            return m_echo.At(playhead, m_sinc);
+        }
+
+        /// <summary>Finds the utterances of our own that are heard in this block: one at its beginning, one at its end.</summary>
+        private void ChooseVoices(int frames)
+        {
+            var blockEnd = m_playhead + (double)frames * JitterBuffer.RateHz / m_outputRateHz;
+            m_voice = m_nextVoice = null;
             for (var i = 0; i < m_own.Length; i++)
             {
                 var voice = Volatile.Read(ref m_own[i]);
-                if (voice != null && voice.Covers(playhead))
+                if (voice == null)
                 {
-                    return voice.At(playhead);
+                    continue;
+                }
+                if (voice.IsOver(m_playhead))
+                {
+                    Interlocked.CompareExchange(ref m_own[i], null, voice);
+                }
+                else if (voice.Covers(m_playhead))
+                {
+                    m_voice = voice;
+                }
+                else if (voice.Covers(blockEnd))
+                {
+                    m_nextVoice = voice;
                 }
             }
-            return m_echo.At(playhead, m_sinc);
         }
 
         /// <summary>Decides whether this block plays, and from where.</summary>
         private void Steer(int frames)
         {
-            for (var i = 0; i < m_own.Length; i++)
-            {
-                var voice = Volatile.Read(ref m_own[i]);
-                if (voice != null && voice.IsOver(m_playhead))
-                {
-                    Interlocked.CompareExchange(ref m_own[i], null, voice);
-                }
-            }
             var generation = m_echo.Generation;
             if (generation != m_generation)
             {
                 m_generation = generation;
+                // What was heard fades out within a few milliseconds: cut off hard it would click.
+                m_fadingGain = m_playing ? m_gain : 0f;
+                m_fading = m_playhead;
                 m_playing = m_started = false;
                 m_gain = 0f;
             }
             var end = m_echo.End;
             if (end < 0)
             {
-                m_playing = false;
                 return;
             }
             var delay = m_delayMs * JitterBuffer.RateHz / 1000;

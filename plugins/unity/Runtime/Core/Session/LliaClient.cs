@@ -22,7 +22,7 @@ namespace Llia.Core
 
         private readonly ClientSettings m_settings;
         private readonly object m_guard = new object();
-        private readonly AutoResetEvent m_wake = new AutoResetEvent(false);
+        private readonly object m_waking = new object();
         private readonly Queue<PendingRequest> m_outbox = new Queue<PendingRequest>();
         private readonly Dictionary<long, PendingRequest> m_pending = new Dictionary<long, PendingRequest>();
         private readonly List<long> m_overdue = new List<long>();
@@ -48,6 +48,7 @@ namespace Llia.Core
         private double m_roundTripMs = -1;
         private long m_clockOffsetNs;
         private byte[] m_payload = new byte[96 * 1024];
+        private bool m_woken;
         private volatile bool m_closed;
 
         /// <summary>Starts at once; it connects in the background and never stops trying.</summary>
@@ -161,19 +162,15 @@ namespace Llia.Core
                 frames.Dispose();
             }
             FailAll("closed", "the client was closed");
-            m_wake.Dispose();
             SetState(ConnectionState.Closed, "");
         }
 
         internal void Wake()
         {
-            try
+            lock (m_waking) // a monitor, as setting an event makes garbage
             {
-                m_wake.Set();
-            }
-            catch (ObjectDisposedException)
-            {
-                // Nobody is left to be woken.
+                m_woken = true;
+                Monitor.Pulse(m_waking);
             }
         }
 
@@ -416,7 +413,14 @@ namespace Llia.Core
         {
             while (!m_closed)
             {
-                m_wake.WaitOne(TickMs);
+                lock (m_waking)
+                {
+                    if (!m_woken)
+                    {
+                        Monitor.Wait(m_waking, TickMs);
+                    }
+                    m_woken = false;
+                }
                 ZmtpConnection connection;
                 bool ready;
                 lock (m_guard)
