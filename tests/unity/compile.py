@@ -103,3 +103,9 @@ def unity_layer(symbols: set[str]) -> list[Path]:
 def core_tests() -> Path:
     """The package's own tests of its core; the same files run in Unity's Test Runner."""
     return compiled("Llia.Tests.Editor.dll", sources(PACKAGE / "Tests" / "Editor"), [core(), NUNIT])
+
+
+def golden_tests() -> Path:
+    """The core against the golden messages."""
+    references: list[Path | str] = [core(), NUNIT, "System.Web.Extensions"]
+    return compiled("Llia.Tests.Golden.dll", sources(TESTS / "golden"), references)

@@ -167,7 +167,7 @@ namespace Llia.Core
 
         internal void Wake()
         {
-            lock (m_waking) // a monitor, as setting an event makes garbage
+            lock (m_waking)
             {
                 m_woken = true;
                 Monitor.Pulse(m_waking);
