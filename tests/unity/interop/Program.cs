@@ -107,7 +107,7 @@ internal sealed class Driver
     private readonly Thread m_viewer;
     private readonly SHA256 m_sha = SHA256.Create();
     private volatile bool m_ended;
-    private volatile bool m_hashes;
+    private volatile int m_hashEvery;
     private volatile bool m_times;
     private volatile int m_pauseMs = 2;
     private volatile AvatarSession m_session;
@@ -141,7 +141,7 @@ internal sealed class Driver
                     m_session.Voice = m_voice = new VoicePlayer(48000, 80);
                 }
                 break;
-            case "hashes": m_hashes = words[1] == "on"; break;
+            case "hashes": m_hashEvery = Program.Number(words[1]); break; // 0: none
             case "times": m_times = words[1] == "on"; break;
             case "pause": m_pauseMs = Program.Number(words[1]); break;
             case "speak": // file of float32, rate
@@ -213,7 +213,7 @@ internal sealed class Driver
         if (frame != null)
         {
             m_shown++;
-            if (m_hashes)
+            if (m_hashEvery > 0 && m_shown % m_hashEvery == 0)
             {
                 var hash = BitConverter.ToString(m_sha.ComputeHash(frame.Pixels, 0, frame.PixelBytes)).Replace("-", "");
                 Program.Tell(

@@ -147,14 +147,27 @@ namespace Llia.Tests
         [Test]
         public void ALostAvatarKeepsWhatWasNotBegun()
         {
-            var begun = m_queue.Open(16000, false, Ramp(0, 20000), null);
+            var begun = m_queue.Open(16000, false, Ramp(0, 8000), null);
             var waiting = m_queue.Open(16000, false, Ramp(0, 100), null);
-            SendOne();
-            m_queue.Acknowledge(m_number);
+            var stream = m_queue.Open(16000, false, null, null);
+            stream.Push(Ramp(0, 9000), 0, 9000);
+            for (var i = 0; i < 3; i++)
+            {
+                SendOne();
+                m_queue.Acknowledge(m_number);
+            }
+            m_queue.Start(begun.Id);
             m_queue.Interrupt();
+            m_daemon.Forget();
             Assert.AreEqual(SpeechEnd.Interrupted, begun.Completion.Result);
-            Assert.IsTrue(SendOne());
+            stream.Push(Ramp(9000, 10), 0, 10);
+            for (var i = 0; i < 3; i++)
+            {
+                Assert.IsTrue(SendOne());
+                m_queue.Acknowledge(m_number);
+            }
             Assert.AreEqual(Ramp(0, 100), m_daemon.Heard(waiting.Id));
+            Assert.AreEqual(Ramp(0, 9010), m_daemon.Heard(stream.Id));
         }
 
         [Test]

@@ -34,6 +34,11 @@ namespace Llia.Core
             Volatile.Write(ref m_startSamples, ptsSamples);
         }
 
+        public bool IsStarted
+        {
+            get { return Volatile.Read(ref m_startSamples) != Unknown; }
+        }
+
         public bool Covers(double playhead)
         {
             var start = Volatile.Read(ref m_startSamples);

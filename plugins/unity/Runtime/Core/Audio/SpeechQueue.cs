@@ -170,8 +170,10 @@ namespace Llia.Core
                 }
                 m_inFlight = -1;
                 m_inFlightOf.Acknowledged = m_inFlightEnd;
-                m_inFlightOf.Sent = true;
-                m_inFlightOf.Samples.Release(m_inFlightEnd);
+                if (m_inFlightOf.Started)
+                {
+                    m_inFlightOf.Samples.Release(m_inFlightEnd);
+                }
                 m_inFlightOf.EndAcknowledged |= m_inFlightFinal;
                 if (m_other && m_inFlightFinal)
                 {
@@ -225,10 +227,35 @@ namespace Llia.Core
             }
         }
 
+        /// <summary>The daemon has begun to speak an utterance; its samples are needed no more once they have arrived.</summary>
+        public void Start(string utteranceId)
+        {
+            lock (m_guard)
+            {
+                foreach (var utterance in m_utterances)
+                {
+                    if (utterance.Id == utteranceId)
+                    {
+                        utterance.Started = true;
+                        utterance.Samples.Release(utterance.Acknowledged);
+                    }
+                }
+            }
+        }
+
         /// <summary>The avatar is gone: what was under way cannot go on, what was not begun is said by the next one.</summary>
         public void Interrupt()
         {
-            RemoveAll(utterance => utterance.Sent, SpeechEnd.Interrupted);
+            RemoveAll(utterance => utterance.Started, SpeechEnd.Interrupted);
+            lock (m_guard)
+            {
+                m_inFlight = -1;
+                foreach (var utterance in m_utterances)
+                {
+                    utterance.Acknowledged = 0;
+                    utterance.EndAcknowledged = false;
+                }
+            }
         }
 
         /// <summary>Barge-in: everything is dropped.</summary>

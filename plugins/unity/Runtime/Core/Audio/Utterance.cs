@@ -29,7 +29,9 @@ namespace Llia.Core
 
         internal bool EndRequested;
         internal bool EndAcknowledged;
-        internal bool Sent;
+
+        /// <summary>The daemon has begun to speak it: it cannot be begun again.</summary>
+        internal bool Started;
         internal bool Over;
 
         internal Utterance(SpeechQueue queue, int sampleRateHz, bool live, SampleQueue samples)

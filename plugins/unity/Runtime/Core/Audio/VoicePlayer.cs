@@ -120,10 +120,24 @@ namespace Llia.Core
         /// <summary>Barge-in: nothing that waits is heard any more.</summary>
         internal void Flush()
         {
-            m_echo.Flush();
+            Interrupt();
             for (var i = 0; i < m_own.Length; i++)
             {
                 Volatile.Write(ref m_own[i], null);
+            }
+        }
+
+        /// <summary>The avatar is gone; utterances that it has not begun are said by the next one.</summary>
+        internal void Interrupt()
+        {
+            m_echo.Flush();
+            for (var i = 0; i < m_own.Length; i++)
+            {
+                var voice = Volatile.Read(ref m_own[i]);
+                if (voice != null && voice.IsStarted)
+                {
+                    Interlocked.CompareExchange(ref m_own[i], null, voice);
+                }
             }
         }
 

@@ -96,7 +96,11 @@ namespace Llia.Core
                 Forget();
                 Frames.Flush();
                 Faces.Flush();
-                FlushVoice();
+                var voice = m_session.Voice;
+                if (voice != null)
+                {
+                    voice.Interrupt();
+                }
                 m_events.Release();
             }
         }
@@ -119,7 +123,11 @@ namespace Llia.Core
                 m_barredUntilMs = nowMs + BarMs;
                 Frames.Flush();
                 Faces.Flush();
-                FlushVoice();
+                var voice = m_session.Voice;
+                if (voice != null)
+                {
+                    voice.Flush();
+                }
                 m_events.Release();
             }
         }
@@ -243,6 +251,7 @@ namespace Llia.Core
             switch (kind)
             {
                 case EventKind.UtteranceStarted:
+                    m_session.Speech.Start(happened.UtteranceId);
                     if (voice != null)
                     {
                         voice.StartOwn(happened.UtteranceId, happened.PtsSamples);
@@ -321,15 +330,6 @@ namespace Llia.Core
             m_framePts = long.MinValue;
             m_barredEpoch = -1;
             m_heard = false;
-        }
-
-        private void FlushVoice()
-        {
-            var voice = m_session.Voice;
-            if (voice != null)
-            {
-                voice.Flush();
-            }
         }
     }
 }
