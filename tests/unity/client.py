@@ -46,7 +46,7 @@ class CoreClient:
         self._process.stdin.flush()
 
     def wait_for(
-        self, wanted: str | Callable[[dict[str, Any]], bool], timeout_s: float = 10.0
+        self, wanted: str | Callable[[dict[str, Any]], bool], timeout_s: float = 40.0
     ) -> dict[str, Any]:
         """The next thing told of this kind, or that fulfils the condition."""
         deadline_s = time.monotonic() + timeout_s

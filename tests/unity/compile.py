@@ -109,3 +109,12 @@ def golden_tests() -> Path:
     """The core against the golden messages."""
     references: list[Path | str] = [core(), NUNIT, "System.Web.Extensions"]
     return compiled("Llia.Tests.Golden.dll", sources(TESTS / "golden"), references)
+
+
+def behaviour_tests() -> Path:
+    """The Unity layer in the editor of 2021.3, run against the fakes; with the package's own play mode tests."""
+    made = unity_layer(SYMBOLS["2021.3 editor"])
+    files = [*sources(TESTS / "behaviour"), *sources(PACKAGE / "Tests" / "Runtime")]
+    files += [PACKAGE / "Tests" / "Editor" / name for name in ("PeerServer.cs", "Messages.cs", "Wait.cs")]
+    references = [*made, NUNIT, "Mono.Posix"]
+    return compiled("Llia.Tests.Runtime.dll", files, references, SYMBOLS["2021.3 editor"])

@@ -37,8 +37,8 @@ def daemon() -> Iterator[DaemonProcess]:
 
 @pytest.fixture
 def speech(tmp_path: Path) -> Path:
-    """Three seconds of a tone."""
-    time_s = np.arange(3 * RATE_HZ) / RATE_HZ
+    """Two seconds of a tone."""
+    time_s = np.arange(2 * RATE_HZ) / RATE_HZ
     return sound_file(tmp_path / "speech.f32", (0.3 * np.sin(2 * np.pi * 220 * time_s)).astype(np.float32))
 
 
@@ -54,28 +54,25 @@ def sha(width: int, height: int, pts_samples: int) -> str:
     return hashlib.sha256(picture(width, height, pts_samples).tobytes()).hexdigest().upper()
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "hash_every", "least_fps"), [(384, 384, 1, 50), (1920, 1080, 20, 30)]
-)
-def test_frames_at_60_fps_arrive_byte_for_byte(
-    width: int, height: int, hash_every: int, least_fps: float
-) -> None:
-    """How many arrive is a matter of the machine's load; those that do are whole, in order, each once."""
+@pytest.mark.parametrize(("width", "height", "hash_every"), [(384, 384, 1), (1920, 1080, 10)])
+def test_frames_at_60_fps_arrive_byte_for_byte(width: int, height: int, hash_every: int) -> None:
+    """Those that arrive are whole, in order, each once; on a busy machine the daemon publishes fewer."""
     with ReadyDaemon(width, height, 60) as ready, CoreClient(ready.control_endpoint) as client:
         client.do("hashes", hash_every)
         client.do("open", "default", 0, 0, "frames")
-        client.wait_for("frame", 20)
-        before, began_s = client.figures(), time.monotonic()
+        client.wait_for("frame")
+        before = client.figures()
         told = client.watch(3.0)
-        after, seconds = client.figures(), time.monotonic() - began_s
+        after = client.figures()
         frames = [one for one in told if one["kind"] == "frame"]
-        assert len(frames) >= 4
+        assert len(frames) >= 3
         for frame in frames:
             assert (frame["width"], frame["height"]) == (width, height)
             assert frame["sha"] == sha(width, height, frame["pts"])
         pts = [frame["pts"] for frame in frames]
         assert pts == sorted(set(pts))
-        assert (after["received"] - before["received"]) / seconds >= least_fps
+        published = (pts[-1] - pts[0]) * 60 / 16_000
+        assert after["received"] - before["received"] >= 0.5 * published
         assert after["malformed"] == 0
 
 
@@ -98,7 +95,7 @@ def test_speaks_and_tells_of_it(daemon: DaemonProcess, speech: Path) -> None:
         shown = {told["utterance"] for told in client.told if told["kind"] == "frame"}
         assert shown == {"", spoken}
         figures = client.figures()
-        assert figures["echo_end"] > 3 * 16_000 and figures["malformed"] == 0
+        assert figures["echo_end"] > 2 * 16_000 and figures["malformed"] == 0
         assert 0 <= figures["round_trip_ms"] < 1_000
 
 
@@ -163,12 +160,12 @@ def test_comes_back_after_kill_9(speech: Path) -> None:
             lambda told: status("Disconnected")(told) and "nothing listens" in told["problem"]
         )["problem"]
         daemon.start()
-        assert client.wait_for("spoken", 20) == {"kind": "spoken", "id": begun, "end": "Interrupted"}
-        again = client.wait_for(event("Opened"), 20)["avatar"]
+        assert client.wait_for("spoken") == {"kind": "spoken", "id": begun, "end": "Interrupted"}
+        again = client.wait_for(event("Opened"))["avatar"]
         assert again != first
         client.wait_for("frame")
         # The second one had not begun: the new avatar says it.
-        assert client.wait_for("spoken", 20) == {"kind": "spoken", "id": waiting, "end": "Finished"}
+        assert client.wait_for("spoken") == {"kind": "spoken", "id": waiting, "end": "Finished"}
 
 
 class _Proxy(socketserver.ThreadingTCPServer):
@@ -256,12 +253,12 @@ def test_a_frozen_daemon_is_noticed_and_taken_up_again() -> None:
         os.kill(daemon.pid, signal.SIGSTOP)
         try:
             began_s = time.monotonic()
-            told = client.wait_for(status("Disconnected"), 15)
+            told = client.wait_for(status("Disconnected"))
             assert "3000 ms" in told["problem"] and time.monotonic() - began_s < 10
         finally:
             os.kill(daemon.pid, signal.SIGCONT)
-        client.wait_for(status("Ready"), 20)
-        client.wait_for("frame", 20)
+        client.wait_for(status("Ready"))
+        client.wait_for("frame")
 
 
 def test_ends_in_time_whatever_the_daemon_does() -> None:
