@@ -51,7 +51,9 @@ def compiled(
             for beside in reference.parent.glob("*.dll"):
                 link = folder / beside.name
                 if not link.exists():
-                    os.link(beside, link) if beside.stat().st_dev == folder.stat().st_dev else link.symlink_to(beside)
+                    os.link(
+                        beside, link
+                    ) if beside.stat().st_dev == folder.stat().st_dev else link.symlink_to(beside)
     command = [
         "mcs", "-langversion:latest", "-warn:4", "-warnaserror", "-debug", "-optimize+",
         f"-target:{'exe' if name.endswith('.exe') else 'library'}", f"-out:{made}",
@@ -80,7 +82,13 @@ SYMBOLS = {
     "2021.3 editor": {"UNITY_EDITOR", "UNITY_2021_3_OR_NEWER", "UNITY_STANDALONE", "ENABLE_MONO"},
     "2021.3 player": {"UNITY_2021_3_OR_NEWER", "UNITY_STANDALONE", "ENABLE_MONO"},
     "2021.3 IL2CPP player": {"UNITY_2021_3_OR_NEWER", "UNITY_ANDROID", "ENABLE_IL2CPP", "NET_STANDARD_2_1"},
-    "6 editor": {"UNITY_EDITOR", "UNITY_2021_3_OR_NEWER", "UNITY_6000_0_OR_NEWER", "UNITY_STANDALONE", "ENABLE_MONO"},
+    "6 editor": {
+        "UNITY_EDITOR",
+        "UNITY_2021_3_OR_NEWER",
+        "UNITY_6000_0_OR_NEWER",
+        "UNITY_STANDALONE",
+        "ENABLE_MONO",
+    },
 }
 """The symbols that Unity defines, by where the package is compiled."""
 
@@ -92,7 +100,9 @@ def unity_layer(symbols: set[str]) -> list[Path]:
     references = [llia_core, engine]
     if "UNITY_EDITOR" in symbols:
         references.append(compiled("UnityEditor.dll", sources(TESTS / "fakes_editor"), [engine], symbols))
-    runtime = [path for path in sources(PACKAGE / "Runtime") if (PACKAGE / "Runtime" / "Core") not in path.parents]
+    runtime = [
+        path for path in sources(PACKAGE / "Runtime") if (PACKAGE / "Runtime" / "Core") not in path.parents
+    ]
     made = [*references, compiled("Llia.dll", runtime, references, symbols)]
     if "UNITY_EDITOR" in symbols:
         made.append(compiled("Llia.Editor.dll", sources(PACKAGE / "Editor"), made, symbols))
@@ -112,7 +122,7 @@ def golden_tests() -> Path:
 
 
 def behaviour_tests() -> Path:
-    """The Unity layer in the editor of 2021.3, run against the fakes; with the package's own play mode tests."""
+    """The Unity layer in the editor of 2021.3 against the fakes; with the package's own play mode tests."""
     made = unity_layer(SYMBOLS["2021.3 editor"])
     files = [*sources(TESTS / "behaviour"), *sources(PACKAGE / "Tests" / "Runtime")]
     files += [PACKAGE / "Tests" / "Editor" / name for name in ("PeerServer.cs", "Messages.cs", "Wait.cs")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -29,7 +28,7 @@ def run_nunit(assembly: Path, *, timeout_s: float = 240.0) -> int:
             continue
         message = (case.findtext(".//message") or "").strip()
         trace = (case.findtext(".//stack-trace") or "").strip()
-        failed.append(f"{case.get('result')}: {case.get('name')}\n  {message}\n  {trace}")
-    output = re.sub(r"\*\*\*\*\* .*\n", "", told.stdout)
-    assert not failed, f"{len(failed)} of {passed + len(failed)} failed:\n" + "\n".join(failed) + output[-2000:]
+        ours = [line for line in trace.splitlines() if "(wrapper" not in line and "System." not in line]
+        failed.append("\n  ".join([f"{case.get('result')}: {case.get('name')}", message, *ours]))
+    assert not failed, f"{len(failed)} of {passed + len(failed)} failed:\n" + "\n".join(failed)
     return passed

@@ -1,4 +1,4 @@
-"""A daemon's sockets around an avatar whose pictures are ready: `python -m tests.unity.ready_daemon WIDTH HEIGHT FPS`.
+"""A daemon's sockets around ready pictures: `python -m tests.unity.ready_daemon WIDTH HEIGHT FPS`.
 
 So pictures come at any size and rate, whatever the machine can compute. Ends when its standard input does.
 """

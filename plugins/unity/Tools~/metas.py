@@ -1,8 +1,9 @@
-"""Writes the .meta files that Unity wants beside every file and folder: `python plugins/unity/Tools~/metas.py`.
+"""Writes Unity's .meta files, beside every file and folder: `python plugins/unity/Tools~/metas.py`.
 
-Without a committed one Unity passes over a file of a package that it has installed from git, as it cannot write
-one there. A new one gets an id made of its path, so that everybody makes the same; one that exists stays as it is,
-so that a file keeps its id when it is moved together with its .meta. `--check` writes nothing and tells what is wrong.
+Without a committed one Unity passes over a file of a package that it has installed from git, as it cannot
+write one there. A new one gets an id made of its path, so that everybody makes the same; one that exists
+stays as it is, so that a file keeps its id when it is moved together with its .meta. `--check` writes nothing
+and tells what is wrong.
 """
 
 from __future__ import annotations

@@ -94,7 +94,20 @@ namespace Llia.Tests
             {
                 parts.Add(payload);
             }
-            m_subscriber.WriteMessage(parts.ToArray());
+            lock (m_subscriber)
+            {
+                m_subscriber.WriteMessage(parts.ToArray());
+            }
+        }
+
+        private static void TellState(Peer peer)
+        {
+            var writer = new MsgpackWriter();
+            Messages.Event(writer, "state", "", 0);
+            lock (peer)
+            {
+                peer.WriteMessage(Encoding.ASCII.GetBytes("event/a"), writer.ToArray());
+            }
         }
 
         private void ServeFrames(Peer peer)
@@ -111,6 +124,10 @@ namespace Llia.Tests
                     if (subscription[0] == 1)
                     {
                         m_topics.Add(topic);
+                        if (topic == "event/a")
+                        {
+                            TellState(peer); // whoever subscribes is told it at once
+                        }
                     }
                     else
                     {

@@ -45,6 +45,7 @@ namespace Llia.Tests
             Assert.AreEqual(1, Engine.Textures);
             var image = avatar.RawImage;
             Object.DestroyImmediate(avatar);
+            Engine.Step(0);
             Assert.AreEqual(0, Engine.Textures);
             Assert.IsTrue(image.texture == null);
         }

@@ -45,7 +45,10 @@ namespace Fakes
             {
                 DestroyNow(made);
             }
+            s_doomed.ToList().ForEach(DestroyNow);
+            s_doomed.Clear();
             Objects.Clear();
+            s_main = null;
             s_awake.Clear();
             s_started.Clear();
             SynchronizationContext.SetSynchronizationContext(null);
@@ -123,7 +126,7 @@ namespace Fakes
 
         internal static void OnlyMainThread()
         {
-            if (Thread.CurrentThread != s_main)
+            if (s_main != null && Thread.CurrentThread != s_main)
             {
                 throw new InvalidOperationException("Unity's API was called from another thread than the main one");
             }

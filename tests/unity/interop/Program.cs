@@ -223,7 +223,8 @@ internal sealed class Driver
             if (m_times)
             {
                 var ageMs = (LliaClient.MonotonicNs + m_client.ClockOffsetNs - frame.PublishedNs) / 1e6;
-                Program.Tell("time", "pts", frame.PtsSamples, "age_ms", ageMs, "epoch", frame.Epoch, "utterance", frame.UtteranceId);
+                var transportMs = (frame.ArrivedNs + m_client.ClockOffsetNs - frame.PublishedNs) / 1e6;
+                Program.Tell("time", "pts", frame.PtsSamples, "age_ms", ageMs, "transport_ms", transportMs);
             }
         }
         var face = session.Faces.Take(double.PositiveInfinity);

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Net;
 using System.Net.Sockets;
@@ -15,10 +16,11 @@ namespace Llia.Tests
     internal sealed class PeerServer : IDisposable
     {
         private readonly TcpListener m_listener = new TcpListener(IPAddress.Loopback, 0);
+        private readonly List<TcpClient> m_accepted = new List<TcpClient>();
         private readonly Thread m_thread;
         private volatile bool m_closed;
 
-        /// <param name="serve">Is given each connection, one after the other.</param>
+        /// <param name="serve">Is given each connection, on a thread of its own.</param>
         public PeerServer(Action<Peer> serve)
         {
             m_listener.Start();
@@ -39,6 +41,10 @@ namespace Llia.Tests
             m_closed = true;
             m_listener.Stop();
             m_thread.Join(2000);
+            lock (m_accepted)
+            {
+                m_accepted.ForEach(accepted => accepted.Close());
+            }
         }
 
         private void Run(Action<Peer> serve)
@@ -62,26 +68,37 @@ namespace Llia.Tests
                 {
                     return;
                 }
-                using (accepted)
+                lock (m_accepted)
                 {
-                    try
-                    {
-                        serve(new Peer(accepted));
-                    }
-                    catch (IOException)
-                    {
-                        // The client has gone, which tests provoke.
-                    }
-                    catch (ObjectDisposedException)
-                    {
-                        // Likewise.
-                    }
-                    catch (Exception error)
-                    {
-                        Fault = error.ToString();
-                    }
+                    m_accepted.Add(accepted);
                 }
+                new Thread(() => Serve(accepted, serve)) { IsBackground = true }.Start();
             }
+        }
+
+        private void Serve(TcpClient accepted, Action<Peer> serve)
+        {
+            try
+            {
+                serve(new Peer(accepted));
+            }
+            catch (IOException)
+            {
+                // The client has gone, which tests provoke.
+            }
+            catch (ObjectDisposedException)
+            {
+                // The server was closed.
+            }
+            catch (InvalidOperationException)
+            {
+                // Likewise, before it began.
+            }
+            catch (Exception error)
+            {
+                Fault = error.ToString();
+            }
+            accepted.Close();
         }
     }
 

@@ -94,7 +94,8 @@ namespace Llia.Tests
             }))
             {
                 var watch = Stopwatch.StartNew();
-                Assert.Throws(Is.InstanceOf<Exception>(), () => Connect(server, 500));
+                var error = Assert.Throws<WireException>(() => Connect(server, 500));
+                StringAssert.Contains("no answer to the ZMTP handshake in 500 ms", error.Message);
                 Assert.That(watch.ElapsedMilliseconds, Is.LessThan(2500));
             }
         }

@@ -182,6 +182,7 @@ namespace Llia.Core
                     Frames.Discard(frame);
                     return;
                 }
+                frame.ArrivedNs = LliaClient.MonotonicNs;
                 m_framePts = frame.PtsSamples;
                 m_state = frame.State;
                 Frames.Publish(frame);

@@ -29,6 +29,9 @@ namespace Llia.Core
         /// <summary>The daemon's monotonic clock when it was published.</summary>
         public long PublishedNs { get; internal set; }
 
+        /// <summary>This machine's monotonic clock when its last pixel had arrived.</summary>
+        public long ArrivedNs { get; internal set; }
+
         internal VideoFrame()
         {
             Pixels = new byte[0];

@@ -36,6 +36,7 @@ namespace Llia.Core
         private int m_receivedCount;
         private long m_heardTicks;
         private int m_closed;
+        private volatile bool m_timedOut;
 
         private ZmtpConnection(Socket socket)
         {
@@ -74,9 +75,13 @@ namespace Llia.Core
                 connection.ShakeHands(type, timeoutMs);
                 return connection;
             }
-            catch
+            catch (Exception error)
             {
                 connection.Dispose();
+                if (connection.m_timedOut)
+                {
+                    throw new WireException("no answer to the ZMTP handshake in " + timeoutMs + " ms (" + error.Message + ")");
+                }
                 throw;
             }
         }
@@ -214,11 +219,17 @@ namespace Llia.Core
         {
             m_socket.ReceiveTimeout = timeoutMs;
             // A peer that sends byte by byte must not hold the handshake for longer than the timeout either.
-            using (new Timer(unused => Dispose(), null, timeoutMs, Timeout.Infinite))
+            using (new Timer(unused => GiveUp(), null, timeoutMs, Timeout.Infinite))
             {
                 ZmtpHandshake.Run(this, type);
             }
             m_socket.ReceiveTimeout = 0;
+        }
+
+        private void GiveUp()
+        {
+            m_timedOut = true;
+            Dispose();
         }
 
         internal void SendRaw(byte[] bytes, int offset, int count)
