@@ -23,6 +23,7 @@ namespace Llia.Core
         private readonly byte[] m_header = new byte[MostHeaderBytes];
         private readonly byte[] m_echo = new byte[MostEchoBytes];
         private readonly Dictionary<byte[], bool> m_subscribed = new Dictionary<byte[], bool>();
+        private readonly List<byte[]> m_leaving = new List<byte[]>();
         private ZmtpConnection m_connection;
         private int m_receiveBuffer;
         private long m_pingedMs;
@@ -69,7 +70,15 @@ namespace Llia.Core
             {
                 if (m_connection == null)
                 {
+                    m_leaving.Clear();
                     return;
+                }
+                while (m_leaving.Count > 0)
+                {
+                    var topic = m_leaving[m_leaving.Count - 1];
+                    m_leaving.RemoveAt(m_leaving.Count - 1);
+                    Keep(topic, false);
+                    m_subscribed.Remove(topic);
                 }
                 foreach (var session in sessions)
                 {
@@ -85,18 +94,14 @@ namespace Llia.Core
             }
         }
 
-        /// <summary>An avatar is wanted no more.</summary>
+        /// <summary>An avatar is wanted no more; the keeper leaves its topics.</summary>
         public void Leave(byte[][] topics)
         {
             lock (m_guard)
             {
-                for (var i = 0; topics != null && i < topics.Length; i++)
+                if (topics != null)
                 {
-                    if (m_connection != null)
-                    {
-                        Keep(topics[i], false);
-                    }
-                    m_subscribed.Remove(topics[i]);
+                    m_leaving.AddRange(topics);
                 }
             }
         }

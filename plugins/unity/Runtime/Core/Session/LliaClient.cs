@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
-using System.IO;
 using System.Net.Sockets;
 using System.Threading;
 using System.Threading.Tasks;
@@ -428,28 +427,49 @@ namespace Llia.Core
                     connection = m_controlConnection;
                     ready = m_state == ConnectionState.Ready;
                 }
-                try
+                if (connection != null && ready)
                 {
-                    if (connection != null && ready)
-                    {
-                        SendAll(connection);
-                    }
-                    m_framesReader.KeepSubscriptions(Sessions);
+                    TrySendAll(connection);
                 }
-                catch (SocketException)
+                var frames = m_frames;
+                if (frames != null)
                 {
-                    m_control.Drop("the daemon takes no more requests");
-                }
-                catch (IOException)
-                {
-                    // The reader sees it, too, and tells why.
-                }
-                catch (ObjectDisposedException)
-                {
-                    // Likewise.
+                    TryKeepSubscriptions(frames);
                 }
                 Watch(connection, ready);
                 ExpireRequests();
+            }
+        }
+
+        private void TrySendAll(ZmtpConnection connection)
+        {
+            try
+            {
+                SendAll(connection);
+            }
+            catch (SocketException error)
+            {
+                m_control.Drop("the daemon takes no more requests (" + error.Message + ")");
+            }
+            catch (ObjectDisposedException)
+            {
+                // The reader has seen it and tells why.
+            }
+        }
+
+        private void TryKeepSubscriptions(ZmtpLink frames)
+        {
+            try
+            {
+                m_framesReader.KeepSubscriptions(Sessions);
+            }
+            catch (SocketException error)
+            {
+                frames.Drop("the daemon takes no more subscriptions (" + error.Message + ")");
+            }
+            catch (ObjectDisposedException)
+            {
+                // The reader has seen it.
             }
         }
 

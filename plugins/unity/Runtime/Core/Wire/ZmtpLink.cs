@@ -149,7 +149,12 @@ namespace Llia.Core
             }
             catch (ObjectDisposedException)
             {
-                return Reason(address, "no answer in " + m_timeoutMs + " ms");
+                return Reason(address, "the connection was ended");
+            }
+            catch (Exception error)
+            {
+                // The thread's border: a fault of ours must not end it, nor the game.
+                return Reason(address, "internal fault, " + error.GetType().Name + ": " + error.Message);
             }
             finally
             {
