@@ -61,6 +61,16 @@ class CoreClient:
                 return told
         raise AssertionError(f"not told within {timeout_s} s; the last were {self.told[-15:]}")
 
+    def has_told(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float = 40.0) -> dict[str, Any]:
+        """Something it has told before or tells soon, in whatever order with other things."""
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            for told in tuple(self.told):
+                if wanted(told):
+                    return told
+            time.sleep(0.02)
+        raise AssertionError(f"not told within {timeout_s} s; the last were {self.told[-15:]}")
+
     def figures(self) -> dict[str, Any]:
         self.do("figures")
         return self.wait_for("figures")

@@ -1,8 +1,8 @@
 """What the package's core costs under mono: `python -m tests.unity.measure`; prints JSON.
 
 Pictures that are ready come from the daemon's own sockets in a process of their own, over TCP on this
-machine. `transport_ms` is from the daemon's `published_ns` to the picture's last byte in the buffer that it is
-shown from.
+machine. `transport_ms` is from the daemon's `published_ns` to the picture's last byte in the buffer that it
+is shown from.
 """
 
 from __future__ import annotations

@@ -62,17 +62,15 @@ def test_frames_at_60_fps_arrive_byte_for_byte(width: int, height: int, hash_eve
         client.do("open", "default", 0, 0, "frames")
         client.wait_for("frame")
         before = client.figures()
-        told = client.watch(3.0)
+        frames = [client.wait_for("frame") for _ in range(60 // hash_every)]
         after = client.figures()
-        frames = [one for one in told if one["kind"] == "frame"]
-        assert len(frames) >= 3
         for frame in frames:
             assert (frame["width"], frame["height"]) == (width, height)
             assert frame["sha"] == sha(width, height, frame["pts"])
         pts = [frame["pts"] for frame in frames]
         assert pts == sorted(set(pts))
         published = (pts[-1] - pts[0]) * 60 / 16_000
-        assert after["received"] - before["received"] >= 0.5 * published
+        assert after["received"] - before["received"] >= 0.3 * published
         assert after["malformed"] == 0
 
 
@@ -89,7 +87,7 @@ def test_speaks_and_tells_of_it(daemon: DaemonProcess, speech: Path) -> None:
         assert client.wait_for(event("SpeakingStarted"))["utterance"] == spoken
         assert client.wait_for(lambda told: told["kind"] == "face")["shapes"] > 20
         assert client.wait_for("spoken") == {"kind": "spoken", "id": spoken, "end": "Finished"}
-        assert client.wait_for(event("SpeakingEnded"))["end"] == "Finished"
+        assert client.has_told(event("SpeakingEnded"))["end"] == "Finished"
         states = [told["state"] for told in client.told if event("State")(told)]
         assert "Speaking" in states
         shown = {told["utterance"] for told in client.told if told["kind"] == "frame"}
@@ -166,8 +164,8 @@ def test_comes_back_after_kill_9(speech: Path) -> None:
         )
         daemon.start()
         assert client.wait_for("spoken") == {"kind": "spoken", "id": begun, "end": "Interrupted"}
-        again = client.wait_for(event("Opened"))["avatar"]
-        assert again != first
+        again = client.has_told(lambda told: event("Opened")(told) and told["avatar"] != first)
+        assert again["text"] == "toy"
         client.wait_for("frame")
         # The second one had not begun: the new avatar says it.
         assert client.wait_for("spoken") == {"kind": "spoken", "id": waiting, "end": "Finished"}

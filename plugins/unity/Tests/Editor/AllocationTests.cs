@@ -101,6 +101,7 @@ namespace Llia.Tests
                 using (var connection = ZmtpConnection.Connect(server.Address, ZmtpSocketType.Dealer, 2000, opened => { }))
                 {
                     var utterance = session.BeginSpeech(48000, false);
+                    session.Speech.Start(utterance.Id); // what has arrived is kept only until then
                     var allocated = Count(i =>
                     {
                         utterance.Push(samples, 0, samples.Length);
