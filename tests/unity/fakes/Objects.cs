@@ -59,12 +59,12 @@ namespace UnityEngine
             return !(x == y);
         }
 
-        public override bool Equals(object other) // Object.Equals
+        public override bool Equals(object other)
         {
             return this == other as Object;
         }
 
-        public override int GetHashCode() // Object.GetHashCode
+        public override int GetHashCode()
         {
             return base.GetHashCode();
         }

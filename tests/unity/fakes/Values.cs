@@ -144,11 +144,6 @@ namespace Unity.Collections
     {
         internal T[] Memory;
 
-        public int Length // Unity.Collections.NativeArray_1-Length
-        {
-            get { return Memory.Length; }
-        }
-
         public static void Copy(T[] src, int srcIndex, NativeArray<T> dst, int dstIndex, int length) // Unity.Collections.NativeArray_1.Copy
         {
             Array.Copy(src, srcIndex, dst.Memory, dstIndex, length);
