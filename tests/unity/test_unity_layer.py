@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.reliability.processes import DaemonProcess
 from tests.unity.compile import SYMBOLS, TESTS, behaviour_tests, sources, unity_layer
 from tests.unity.nunit import run_nunit
 
@@ -21,8 +22,10 @@ def test_compiles_without_a_warning(name: str) -> None:
 
 
 @programs
-def test_behaviour() -> None:
-    assert run_nunit(behaviour_tests()) >= 54
+def test_behaviour(monkeypatch: pytest.MonkeyPatch) -> None:
+    with DaemonProcess() as daemon:
+        monkeypatch.setenv("LLIA_CONTROL", daemon.control_endpoint)
+        assert run_nunit(behaviour_tests()) >= 55
 
 
 def test_every_signature_of_the_fakes_names_its_page() -> None:

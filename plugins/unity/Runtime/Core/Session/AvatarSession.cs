@@ -334,7 +334,7 @@ namespace Llia.Core
                     return;
                 }
             }
-            Lose("the daemon was started again; the avatar is opened anew");
+            Lose("the connection was lost, and the avatar with it; it is opened anew");
         }
 
         /// <summary>The daemon has no such avatar any more.</summary>
