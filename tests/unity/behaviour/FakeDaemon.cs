@@ -113,6 +113,7 @@ namespace Llia.Tests
         private void ServeFrames(Peer peer)
         {
             peer.ShakeHands("XPUB");
+            peer.BePatient();
             m_subscriber = peer;
             while (true)
             {
@@ -140,6 +141,7 @@ namespace Llia.Tests
         private void ServeControl(Peer peer)
         {
             peer.ShakeHands("ROUTER");
+            peer.BePatient();
             var writer = new MsgpackWriter();
             while (true)
             {

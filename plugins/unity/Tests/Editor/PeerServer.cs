@@ -113,6 +113,12 @@ namespace Llia.Tests
             m_stream.ReadTimeout = 5000;
         }
 
+        /// <summary>Waits for the client without end, where it has nothing to say for long.</summary>
+        public void BePatient()
+        {
+            m_stream.ReadTimeout = Timeout.Infinite;
+        }
+
         public void Write(params byte[] bytes)
         {
             m_stream.Write(bytes, 0, bytes.Length);
