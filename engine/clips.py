@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +15,17 @@ Float = npt.NDArray[np.float32]
 
 HISTORY_FRAMES = 512
 """Latents kept for a barge-in to go back to: 20 s."""
+CUTS_KEPT = 256
+"""Barge-ins that a clip on its way may have missed; its frames are older than the last cut in any case."""
 
 
 class ClipPlanner:
-    """A short clip first, longer ones after; a state change or barge-in starts over at the short one."""
+    """A short clip first, longer ones after; a state change or barge-in starts over at the short one.
+
+    Attributes:
+        epoch: number of barge-ins so far.
+        next_frame: index of the next clip's first frame.
+    """
 
     def __init__(self, clip_lengths: Sequence[int], frame_samples: int, *, whole_clips: bool = False) -> None:
         """Starts at frame 0 and epoch 0.
@@ -30,13 +39,9 @@ class ClipPlanner:
         self._lengths, self._whole_clips = tuple(clip_lengths), whole_clips
         self._frame_samples = frame_samples
         self._rung = 0
-        self._cuts: list[int] = []
+        self._cuts: deque[int] = deque(maxlen=CUTS_KEPT)
+        self.epoch = 0
         self.next_frame = 0
-
-    @property
-    def epoch(self) -> int:
-        """Number of barge-ins so far."""
-        return len(self._cuts)
 
     @property
     def due_length(self) -> int:
@@ -50,6 +55,7 @@ class ClipPlanner:
     def clear(self, at_samples: int) -> int:
         """Barge-in: what is shown at or after a time is generated anew. Returns the new epoch."""
         self._cuts.append(at_samples)
+        self.epoch += 1
         self.next_frame = min(self.next_frame, self.first_frame_from(at_samples))
         self.restart()
         return self.epoch
@@ -60,7 +66,9 @@ class ClipPlanner:
 
     def cut_between(self, epoch: int, newer: int) -> int | None:
         """The earliest time, in samples, that barge-ins after one epoch up to a newer one cleared from."""
-        return min(self._cuts[epoch:newer], default=None)
+        forgotten = self.epoch - len(self._cuts)
+        span = (max(0, number - forgotten) for number in (epoch, newer))
+        return min(islice(self._cuts, *span), default=None)
 
     def plan(
         self, frames_ready: int, *, finished: bool, state_of: Callable[[int], AvatarState]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.clips import HISTORY_FRAMES, ClipPlanner, LatentHistory
+from engine.clips import CUTS_KEPT, HISTORY_FRAMES, ClipPlanner, LatentHistory
 from engine.types import AvatarState, ClipPlan
 
 LENGTHS = (1, 2, 4, 8)
@@ -62,6 +62,18 @@ def test_the_earliest_cut_between_epochs_counts() -> None:
     assert planner.cut_between(1, 3) == 7000
     assert planner.cut_between(1, 2) == 9000
     assert planner.cut_between(3, 3) is None
+
+
+def test_only_the_last_cuts_are_kept() -> None:
+    planner = ClipPlanner(LENGTHS, 640)
+    for number in range(CUTS_KEPT + 10):
+        planner.clear(number)
+    newest = planner.epoch
+    assert newest == CUTS_KEPT + 10
+    assert planner.cut_between(newest - 1, newest) == CUTS_KEPT + 9
+    assert planner.cut_between(20, newest) == 20
+    assert planner.cut_between(0, newest) == 10
+    assert planner.cut_between(newest, newest) is None
 
 
 def test_labels_are_per_frame() -> None:
