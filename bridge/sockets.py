@@ -31,8 +31,6 @@ ZeroMQ's own heartbeat: with it libzmq 4.3.5 aborts the process when a client di
 HANDSHAKE_MS = 5_000
 """A connection that has not said what it wants by then is ended."""
 POLL_MS = 100
-FAIR_ROUND = 1_024
-"""ZeroMQ takes turns between clients: after so many messages each that waited has been heard."""
 
 _log = logging.getLogger(__name__)
 
@@ -200,7 +198,8 @@ class RequestServer:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wake_out, zmq.POLLIN)
-        ticked_s, heard = time.monotonic(), 0
+        ticked_s = time.monotonic()
+        heard: set[bytes] = set()  # since the tick was due
         try:
             while not self._closed.is_set():
                 ready = dict(poller.poll(POLL_MS))
@@ -208,15 +207,20 @@ class RequestServer:
                     self._wake_out.recv(4_096)
                 while not self._later.empty():
                     self._send(*self._later.get())
+                identity = b""
                 if self._socket in ready:
                     identity, parts = self._receive()
                     for header in self._answer(identity, parts):
                         self._send(identity, header)
-                    heard += 1
-                due = time.monotonic() - ticked_s >= POLL_MS / 1_000
-                if due and (heard >= FAIR_ROUND or not self._socket.poll(0)):
-                    ticked_s, heard = time.monotonic(), 0
+                if time.monotonic() - ticked_s < POLL_MS / 1_000:
+                    continue
+                # ZeroMQ takes turns between clients: who is heard again comes after all that had waited.
+                if identity in heard or not self._socket.poll(0):
+                    ticked_s = time.monotonic()
+                    heard.clear()
                     self._tick()
+                else:
+                    heard.add(identity)
         finally:
             self._socket.close()
             self._wake_in.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,9 @@ def run(args: argparse.Namespace) -> int:
         try:
             daemon = Daemon(settings, say=args.say)
             stack.callback(daemon.close)
+            # What stands now stays: the collector need not look at it again each time, which takes 30 ms.
+            gc.collect()
+            gc.freeze()
             signals.running.set()
         except KeyboardInterrupt:
             return 0

@@ -70,6 +70,12 @@ class House:
             jobs.put(done.set)
             assert done.wait(5.0)
 
+    def tick_to(self, now_s: float) -> None:
+        """Time passes, and the daemon looks who is silent every two seconds."""
+        while self.now_s < now_s:
+            self.now_s = min(now_s, self.now_s + 2.0)
+            self.sessions.expire()
+
     def ids(self) -> list[str]:
         return [session.avatar_id for session in self.sessions.all()]
 
@@ -105,8 +111,7 @@ def test_the_daemons_own_is_everybodys_and_stays(house: House) -> None:
     for avatar_id in ("", "default"):
         with pytest.raises(NotYourAvatarError):
             house.close_avatar(ann, avatar_id)
-    house.now_s = 1_000.0
-    house.sessions.expire()
+    house.tick_to(1_000.0)
     assert house.ids() == ["default"]
 
 
@@ -114,13 +119,11 @@ def test_a_silent_client_is_forgotten_at_its_time_and_not_before(house: House) -
     ann, bob = house.sessions.seen(b"ann"), house.sessions.seen(b"bob")
     hers, his = house.open(ann), house.open(bob)
     events = hers.events.subscribe(newest=False)
-    house.now_s = 9.0
+    house.tick_to(9.0)
     house.sessions.seen(b"bob")
-    house.now_s = 10.0
-    house.sessions.expire()
+    house.tick_to(10.0)
     assert len(house.ids()) == 3
-    house.now_s = 10.01
-    house.sessions.expire()
+    house.tick_to(10.01)
     house.await_idle()
     assert house.ids() == ["default", his.avatar_id] == house.publisher.offered
     told = []
@@ -128,6 +131,19 @@ def test_a_silent_client_is_forgotten_at_its_time_and_not_before(house: House) -
         told.append(event)
     assert (told[-1].type, getattr(told[-1], "reason", "")) == ("avatar_closed", "silent")
     assert (house.sessions.counts()["avatars"], house.sessions.counts()["clients"]) == (2, 1)
+
+
+def test_a_daemon_that_could_not_run_has_heard_nobody(house: House) -> None:
+    hers = house.open(house.sessions.seen(b"ann"))
+    house.tick_to(5.0)
+    house.now_s = 60.0  # the machine slept
+    house.sessions.expire()
+    assert hers.avatar_id in house.ids()
+    house.tick_to(62.5)
+    assert hers.avatar_id in house.ids()
+    house.tick_to(62.51)
+    house.await_idle()
+    assert house.ids() == ["default"]
 
 
 def test_a_client_that_comes_back_takes_its_avatars_up_again(house: House) -> None:
@@ -138,11 +154,9 @@ def test_a_client_that_comes_back_takes_its_avatars_up_again(house: House) -> No
     assert house.sessions.resume(again, "0" * 32) == []
     assert house.sessions.resume(again, ann.resume_token) == [hers.avatar_id]
     assert again.resume_token == ann.resume_token
-    house.now_s = 18.0
-    house.sessions.expire()
+    house.tick_to(18.0)
     assert house.sessions.driven_by(again, hers.avatar_id) is hers
-    house.now_s = 30.0
-    house.sessions.expire()
+    house.tick_to(30.0)
     late = house.sessions.seen(b"too late")
     assert house.sessions.resume(late, ann.resume_token) == []
     house.await_idle()
@@ -164,8 +178,7 @@ def test_limits_at_their_edge(house: House) -> None:
     with pytest.raises(LimitError, match="3 clients"):
         house.sessions.seen(b"mallory")
     house.sessions.seen(b"ann")
-    house.now_s = 11.0
-    house.sessions.expire()
+    house.tick_to(11.0)
     house.sessions.seen(b"mallory")
 
 
@@ -192,16 +205,13 @@ def test_who_waits_for_an_avatar_is_not_silent(house: House) -> None:
 
     house.sessions.open(ann, start, told.append)
     assert opening.wait(5.0)
-    house.now_s = 60.0
-    house.sessions.expire()
+    house.tick_to(60.0)
     go_on.set()
     house.await_idle()
     assert told == started and len(house.ids()) == 2
-    house.now_s = 70.0
-    house.sessions.expire()
+    house.tick_to(70.0)
     assert len(house.ids()) == 2
-    house.now_s = 70.01
-    house.sessions.expire()
+    house.tick_to(70.01)
     house.await_idle()
     assert house.ids() == ["default"]
     assert started[0].frames.subscribe(newest=True).closed

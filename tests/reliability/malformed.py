@@ -90,7 +90,7 @@ def malformed(messages: int, minutes: float, seed: int) -> tuple[dict[str, Any],
         upstream = client.context.socket(zmq.XSUB)  # what a SUB cannot send
         upstream.sndhwm = 0
         upstream.connect(daemon.frames_endpoint)
-        watcher = WireClient(daemon.control_endpoint, daemon.frames_endpoint, ())
+        watcher = WireClient(daemon.control_endpoint, daemon.frames_endpoint, (), patience_ms=30_000)
         try:
             counts = watcher.ask("get_statistics")["daemon"]
             asked = 1

@@ -270,11 +270,16 @@ def _storm(
 
 def _await_rest(daemon: DaemonProcess, baseline: dict[str, int]) -> dict[str, tuple[int, int]]:
     """Waits until the dead are forgotten; what there was before, and what is left."""
-    client = WireClient(daemon.control_endpoint, daemon.frames_endpoint, ("event/default",))
+    client = WireClient(
+        daemon.control_endpoint, daemon.frames_endpoint, ("event/default",), patience_ms=OPEN_LIMIT_MS
+    )
     try:
         client.ask("cancel")
         client.send("audio", bytes(3_200), utterance_id="last", sample_rate_hz=RATE_HZ, final=True)
-        client.wait_for(lambda event: event.get("utterance_id") == "last" and event["type"] == "finished")
+        client.wait_for(
+            lambda event: event.get("utterance_id") == "last" and event["type"] == "finished",
+            timeout_s=OPEN_LIMIT_MS / 1_000,
+        )
         deadline_s = time.monotonic() + 3 * CLIENT_TIMEOUT_S + 5
         while time.monotonic() < deadline_s:
             counts = client.ask("get_statistics")["daemon"]
