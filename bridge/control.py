@@ -47,7 +47,7 @@ from engine.types import SAMPLE_RATE_HZ, AvatarState
 
 CAPABILITIES = [
     "audio_in", "audio_echo", "events", "statistics", "cancel", "set_state", "live_audio", "avatars",
-    "resume", "other_party", "pixel_formats", "blendshapes", "visemes", "last_value",
+    "resume", "other_party", "pixel_formats", "blendshapes", "visemes", "last_value", "shared_frames",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)

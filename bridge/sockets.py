@@ -9,6 +9,7 @@ import queue
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import zmq
@@ -199,7 +200,7 @@ class RequestServer:
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wake_out, zmq.POLLIN)
         ticked_s = time.monotonic()
-        heard: set[bytes] = set()  # since the tick was due
+        heard: Counter[bytes] = Counter()  # by client, since the tick was due
         try:
             while not self._closed.is_set():
                 ready = dict(poller.poll(POLL_MS))
@@ -214,13 +215,14 @@ class RequestServer:
                         self._send(identity, header)
                 if time.monotonic() - ticked_s < POLL_MS / 1_000:
                     continue
-                # ZeroMQ takes turns between clients: who is heard again comes after all that had waited.
-                if identity in heard or not self._socket.poll(0):
+                # ZeroMQ takes turns between clients whose messages it knows of: once one is heard for the
+                # third time, all that had waited have been heard.
+                if heard[identity] >= 2 or not self._socket.poll(0):
                     ticked_s = time.monotonic()
                     heard.clear()
                     self._tick()
                 else:
-                    heard.add(identity)
+                    heard[identity] += 1
         finally:
             self._socket.close()
             self._wake_in.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket as sockets
 import threading
 import time
@@ -12,10 +13,11 @@ import zmq
 
 from bridge.blendshapes import face_of
 from bridge.meter import Counter
+from bridge.outputs.shared_frames import FrameRing, remove_left_over
 from bridge.pixels import alpha_of, convert
 from bridge.presenter import PresentedFrame
 from bridge.protocol.codec import encode
-from bridge.protocol.messages import Blendshapes, Echo, Event, FrameHeader, StateChanged
+from bridge.protocol.messages import Blendshapes, Echo, Event, FrameHeader, SharedFrame, StateChanged
 from bridge.relay import Relay, Subscription
 from engine.types import AudioChunk
 
@@ -50,6 +52,7 @@ class FramePublisher:
             socket: a bound XPUB; from now on only this object touches it.
             counter: counts messages that have no business here as `ignored`.
         """
+        remove_left_over()
         socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # tells every subscription, not only a topic's first
         self._socket = socket
         self._counter = counter or Counter()
@@ -66,7 +69,7 @@ class FramePublisher:
 
     def add(self, session: AvatarSession) -> None:
         """Offers an avatar's topics."""
-        avatar_id = session.avatar_id
+        avatar_id, ring = session.avatar_id, FrameRing()
         channels: list[_Channel[Any]] = [
             _Channel(
                 f"event/{avatar_id}",
@@ -90,6 +93,15 @@ class FramePublisher:
                 lambda frame: _frame_parts(session, frame),
                 last=lambda: session.frames.last,
                 newest=True,
+            ),
+            _Channel(
+                f"shared/{avatar_id}",
+                session.frames,
+                lambda frame: _shared_parts(session, frame, ring),
+                last=lambda: session.frames.last,
+                newest=True,
+                least=b"shared/",
+                left=ring.close,
             ),
         ]
         with self._lock:
@@ -202,6 +214,8 @@ class _Channel(Generic[T]):
         newest: bool = False,
         bound: int = 64,
         patient: bool = False,
+        least: bytes = b"",
+        left: Callable[[], None] = lambda: None,
     ) -> None:
         self.topic = topic.encode()
         self.ending = False
@@ -209,6 +223,8 @@ class _Channel(Generic[T]):
         self._newest = newest
         self._bound = bound
         self._patient = patient
+        self._least = least
+        self._left = left
         self._pack = pack
         self._last = last
         self._subscription: Subscription[T] | None = None
@@ -217,8 +233,8 @@ class _Channel(Generic[T]):
         self._full_since_s: float | None = None
 
     def matches(self, topics: set[bytes] | tuple[bytes, ...]) -> bool:
-        """Whether one of the subscriptions, which are prefixes, means this topic."""
-        return any(self.topic.startswith(topic) for topic in topics)
+        """Whether one of the subscriptions, which are prefixes, means this topic and not just everything."""
+        return any(self.topic.startswith(topic) and topic.startswith(self._least) for topic in topics)
 
     def join(self, notify: Callable[[], None]) -> None:
         """Subscribes if it has not yet."""
@@ -231,6 +247,7 @@ class _Channel(Generic[T]):
             self._subscription.close()
             self._subscription = None
             self._held = None
+            self._left()
 
     def send_waiting(self, socket: zmq.Socket[bytes]) -> bool:
         """Sends what waits; what a barge-in withdraws meanwhile is not sent.
@@ -298,24 +315,39 @@ def _event_parts(event: Event) -> Parts:
 
 
 def _frame_parts(session: AvatarSession, frame: PresentedFrame) -> Parts:
+    payload = _payload(session, frame)
+    return encode(FrameHeader(**_frame_fields(session, frame))), payload
+
+
+def _shared_parts(session: AvatarSession, frame: PresentedFrame, ring: FrameRing) -> Parts:
+    payload = _payload(session, frame)
+    fields = _frame_fields(session, frame) | {"payload_bytes": memoryview(payload).nbytes}
+    place = ring.write(payload)
+    if place is None:
+        return encode(SharedFrame(**fields)), payload
+    return (encode(SharedFrame(**fields, **dataclasses.asdict(place))),)
+
+
+def _payload(session: AvatarSession, frame: PresentedFrame) -> bytes | memoryview:
+    return convert(frame.rgba, session.pixel_format, alpha_of(session.pixel_format, session.alpha))
+
+
+def _frame_fields(session: AvatarSession, frame: PresentedFrame) -> dict[str, Any]:
     height, width, _ = frame.rgba.shape
-    alpha = alpha_of(session.pixel_format, session.alpha)
-    payload = convert(frame.rgba, session.pixel_format, alpha)
     now_ns = time.monotonic_ns()
-    header = FrameHeader(
-        avatar_id=session.avatar_id,
-        pts_samples=frame.pts_samples,
-        epoch=frame.epoch,
-        utterance_id=frame.utterance_id,
-        state=frame.state.name.lower(),
-        width=width,
-        height=height,
-        format=session.pixel_format,
-        alpha=alpha,
-        latency_ms=(now_ns - frame.arrived_ns) / 1e6 if frame.arrived_ns else -1.0,
-        published_ns=now_ns,
-    )
-    return encode(header), payload
+    return {
+        "avatar_id": session.avatar_id,
+        "pts_samples": frame.pts_samples,
+        "epoch": frame.epoch,
+        "utterance_id": frame.utterance_id,
+        "state": frame.state.name.lower(),
+        "width": width,
+        "height": height,
+        "format": session.pixel_format,
+        "alpha": alpha_of(session.pixel_format, session.alpha),
+        "latency_ms": (now_ns - frame.arrived_ns) / 1e6 if frame.arrived_ns else -1.0,
+        "published_ns": now_ns,
+    }
 
 
 def _blendshape_parts(avatar_id: str, frame: PresentedFrame) -> Parts:

@@ -497,6 +497,27 @@ class FrameHeader(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SharedFrame(FrameHeader):
+    """A picture as in `FrameHeader` that lies in shared memory; `bridge.outputs.shared_frames`.
+
+    Attributes:
+        file: to map; "": there was no room for it, and the picture follows as payload.
+        offset: of the picture in the file, bytes.
+        payload_bytes: its length.
+        sequence_offset: of a little-endian uint64 in the file.
+        sequence: what stands there as long as the picture is whole.
+    """
+
+    type: ClassVar[str] = "shared_frame"
+    payload_optional: ClassVar[bool] = True
+    file: str = ""
+    offset: int = 0
+    payload_bytes: int
+    sequence_offset: int = 0
+    sequence: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Blendshapes(Message):
     """The face of the frame of the same `pts_samples`; left and right are the avatar's own.
 
@@ -546,5 +567,5 @@ REQUESTS: tuple[type[Request], ...] = (
 REPLIES: tuple[type[Reply], ...] = (Welcome, Pong, AvatarOpened, AvatarInfo, Ok, Statistics, Error)
 PUBLISHED: tuple[type[Message], ...] = (
     StateChanged, UtteranceStarted, FirstFrame, Finished, Cancelled, ExpressionChanged, AvatarClosed,
-    Statistics, Error, FrameHeader, Blendshapes, Echo,
+    Statistics, Error, FrameHeader, SharedFrame, Blendshapes, Echo,
 )  # fmt: skip

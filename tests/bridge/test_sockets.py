@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -92,27 +93,36 @@ def test_requests_are_answered_and_parts_beyond_the_limit_dropped(context: Conte
 
 
 def test_nobody_is_called_silent_whose_requests_wait(context: Context) -> None:
-    """The tick, which forgets silent clients, comes after those who have waited were heard, and comes soon."""
+    """The tick, which forgets the silent, comes after those who have waited were heard, and comes soon."""
     happened: list[bytes] = []
+    all_wait = threading.Event()
 
     def answer(identity: bytes, parts: list[memoryview]) -> list[bytes]:
-        time.sleep(0.01 if b"0" in happened else 0.5)
-        happened.append(bytes(parts[0]))
-        return [b""] if bytes(parts[0]) == b"last" else []
+        word = bytes(parts[0])
+        if word == b"wait":
+            all_wait.wait(10)
+        elif word != b"connected":
+            time.sleep(0.01)
+        happened.append(word)
+        return [word] if word in (b"connected", b"last") else []
 
     router = bind(context, zmq.ROUTER, "127.0.0.1", 0, "--control-port")
+    server = RequestServer(router, answer, lambda: happened.append(b"tick"))
     clients = [context.socket(zmq.DEALER) for _ in range(4)]
     for client in clients:
         client.connect(f"tcp://127.0.0.1:{bound_port(router)}")
-    server = RequestServer(router, answer, lambda: happened.append(b"tick"))
-    for word in [b"0"] * 100 + [b"last"]:
+        client.send(b"connected")
+        assert client.recv() == b"connected"
+    for word in [b"wait"] + [b"0"] * 100 + [b"last"]:
         clients[0].send(word)
     for number in range(1, 4):
         clients[number].send(b"%d" % number)
+    time.sleep(1.0)
+    all_wait.set()
     assert clients[0].poll(10_000)
     for client in clients:
         client.close(linger=0)
     server.close()
-    heard = happened[happened.index(b"0") :]
+    heard = happened[happened.index(b"wait") :]
     assert {b"0", b"1", b"2", b"3"} <= set(heard[: heard.index(b"tick")])
     assert heard[: heard.index(b"last")].count(b"tick") >= 3, "who never pauses holds up the tick"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,12 +15,14 @@ import zmq
 
 from bridge.avatar import AvatarSession
 from bridge.meter import Counter
+from bridge.outputs.shared_frames import FrameRing
 from bridge.outputs.zmq_frames import PATIENCE_S, FramePublisher
 from bridge.presenter import PresentedFrame
 from bridge.protocol.messages import AvatarClosed, Error, Event, StateChanged
 from bridge.relay import Relay
 from bridge.sockets import bind, bound_port
 from engine.types import AudioChunk, AvatarState
+from tests.integration.wire import SharedPictures
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -172,3 +175,33 @@ def test_what_comes_upstream_is_counted_and_ignored(stage: Stage) -> None:
     await_true(lambda: stage.counter.counts().get("ignored", 0) == 50)
     stage.avatar.frames.publish(frame(640))
     assert received(rude) is not None
+
+
+def test_shared_pictures_only_for_those_who_ask_for_them(stage: Stage) -> None:
+    everything = stage.subscriber("")
+    await_true(lambda: stage.avatar.frames.subscribers == 2)  # frames and blendshapes
+    shared = stage.subscriber("shared/a1")
+    await_true(lambda: stage.avatar.frames.subscribers == 3)
+    picture = frame(640)
+    stage.avatar.frames.publish(picture)
+    told = received(shared)
+    assert told is not None and told[0] == "shared/a1" and told[1]["type"] == "shared_frame"
+    pictures = SharedPictures()
+    assert pictures.take(told[1]) == picture.rgba.tobytes()
+    pictures.close()
+    folder = Path(told[1]["file"])
+    assert folder.exists()
+    shared.close(linger=0)
+    await_true(lambda: not folder.exists())
+    everything.close(linger=0)
+
+
+def test_where_memory_has_no_room_the_picture_follows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FrameRing, "write", lambda self, payload: None)
+    shared = stage.subscriber("shared/")
+    await_true(lambda: stage.avatar.frames.subscribers == 1)
+    picture = frame(640)
+    stage.avatar.frames.publish(picture)
+    assert shared.poll(2_000)
+    _, header, payload = shared.recv_multipart()
+    assert msgpack.unpackb(header)["file"] == "" and payload == picture.rgba.tobytes()

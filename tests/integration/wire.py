@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +20,10 @@ class WireClient:
         frames_endpoint: str,
         topics: tuple[str, ...] = ("",),
         curve: tuple[bytes, bytes, bytes] | None = None,
+        patience_ms: int = 3_000,
     ) -> None:
         """`curve`: the client's public and secret key and the daemon's public key."""
+        self.patience_ms = patience_ms
         self.context = zmq.Context[zmq.Socket[bytes]]()
         self.control = self.context.socket(zmq.DEALER)
         self.frames = self.context.socket(zmq.SUB)
@@ -42,13 +45,13 @@ class WireClient:
             continue
         return answer
 
-    def answer(self, timeout_ms: int = 3_000) -> dict[str, Any]:
-        assert self.control.poll(timeout_ms), "the daemon did not answer"
+    def answer(self, timeout_ms: int = 0) -> dict[str, Any]:
+        assert self.control.poll(timeout_ms or self.patience_ms), "the daemon did not answer"
         answer: dict[str, Any] = msgpack.unpackb(self.control.recv())
         return answer
 
-    def published(self, timeout_ms: int = 3_000) -> tuple[str, dict[str, Any], bytes]:
-        assert self.frames.poll(timeout_ms), "nothing was published"
+    def published(self, timeout_ms: int = 0) -> tuple[str, dict[str, Any], bytes]:
+        assert self.frames.poll(timeout_ms or self.patience_ms), "nothing was published"
         topic, header, *payload = self.frames.recv_multipart()
         return topic.decode(), msgpack.unpackb(header), payload[0] if payload else b""
 
@@ -70,3 +73,34 @@ class WireClient:
 
     def close(self) -> None:
         self.context.destroy(linger=0)
+
+
+class SharedPictures:
+    """Takes pictures out of shared memory, as PROTOCOL.md says."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._map: mmap.mmap | None = None
+
+    def take(self, header: dict[str, Any]) -> bytes | None:
+        """The payload of a `shared_frame`; None where a newer one has been written over it."""
+        if header["file"] != self._name:
+            self.close()
+            try:
+                with open(header["file"], "rb") as file:
+                    self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except FileNotFoundError:  # a late message: there is a newer file
+                return None
+            self._name = header["file"]
+        assert self._map is not None
+        wanted = header["sequence"].to_bytes(8, "little")
+        where, at = header["sequence_offset"], header["offset"]
+        if self._map[where : where + 8] != wanted:
+            return None
+        payload = self._map[at : at + header["payload_bytes"]]
+        return payload if self._map[where : where + 8] == wanted else None
+
+    def close(self) -> None:
+        if self._map is not None:
+            self._map.close()
+            self._map, self._name = None, ""

@@ -84,6 +84,15 @@ EXAMPLES: list[Message] = [
         avatar_id="avatar-0a1b2c3d", pts_samples=7_040, epoch=2, utterance_id="", state="listening", width=2,
         height=1, format="BGRA", alpha="premultiplied", published_ns=1_234_567_890_123,
     ),
+    messages.SharedFrame(
+        avatar_id="default", pts_samples=6_400, epoch=1, utterance_id="u-1", state="speaking", width=2,
+        height=1, latency_ms=152.5, published_ns=1_234_567_890_123, file="/dev/shm/llia-frames-ab12cd34",
+        offset=4_160, payload_bytes=8, sequence_offset=4_096, sequence=41,
+    ),
+    messages.SharedFrame(
+        avatar_id="default", pts_samples=7_040, epoch=1, utterance_id="u-1", state="speaking", width=2,
+        height=1, published_ns=1_234_567_890_123, payload_bytes=8,
+    ),
     messages.Echo(avatar_id="default", pts_samples=6_400, utterance_id="", published_ns=1_234_567_890_123),
 ]  # fmt: skip
 
@@ -92,6 +101,8 @@ PAYLOADS = {"audio": bytes(16), "frame": bytes([255, 0, 0, 255, 0, 255, 0, 128])
 
 def _entry(message: Message) -> dict[str, object]:
     payload = PAYLOADS.get(message.type)
+    if isinstance(message, messages.SharedFrame) and not message.file:
+        payload = PAYLOADS["frame"]
     return {
         "type": message.type,
         "fields": dataclasses.asdict(message),

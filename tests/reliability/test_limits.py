@@ -14,6 +14,7 @@ import zmq
 
 from bridge.daemon import Daemon
 from bridge.meter import Counter
+from bridge.outputs.shared_frames import SLOTS
 from bridge.outputs.zmq_frames import MAX_TOPICS, FramePublisher
 from bridge.protocol.codec import MAX_HEADER_BYTES, MAX_ITEMS, MAX_PAYLOAD_BYTES, MAX_TEXT_CHARS
 from bridge.protocol.messages import MAX_ID_CHARS
@@ -57,6 +58,7 @@ def test_the_document_names_the_code_s_limits() -> None:
     for value in (
         MAX_HEADER_BYTES, MAX_ITEMS, MAX_TEXT_CHARS, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES + MAX_HEADER_BYTES,
         WAITING_REQUESTS, MAX_SUBSCRIPTION_BYTES, MAX_TOPICS, WAITING_PUBLISHED,
+        SLOTS,
     ):  # fmt: skip
         assert f"{value:,}" in table, value
 

@@ -24,10 +24,12 @@ from bridge.avatar import AvatarSession
 from bridge.outputs.zmq_frames import FramePublisher
 from bridge.sockets import bind, bound_port
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState, VideoFrame
+from tests.integration.wire import SharedPictures
 from tests.reliability.processes import ROOT, rss_mib
 from tests.reliability.report import bounded, quantile, tell
 
 SUBSCRIBERS = 4
+TOPICS = {"socket": "frame/", "shared": "shared/"}
 QUEUE = 2
 """Frames that may wait in a subscriber's own queue; a viewer wants new ones, not many."""
 FRESH_MS = 100.0
@@ -71,54 +73,87 @@ class ReadyPipeline:
             self._changed.notify_all()
 
 
-def subscribe(endpoint: str, seconds: float, stall_from_s: float, stall_to_s: float) -> None:
-    """Reads frames, but for the stall; prints what it saw. Runs in a process of its own."""
+class Tally:
+    """What one subscriber saw."""
+
+    def __init__(self) -> None:
+        self.latencies_ms: list[float] = []
+        self.missed = self.after_stall = self.stale_after_stall = self.written_over = 0
+        self.fresh_after_ms = -1.0
+        self.resumed_s = 0.0
+        self._last_pts = self._step = 0
+
+    def resumed(self) -> None:
+        self.resumed_s, self._last_pts = time.monotonic(), 0
+
+    def got(self, header: dict[str, Any], late_ms: float) -> None:
+        if self.resumed_s and self.fresh_after_ms < 0:
+            if late_ms < FRESH_MS:
+                self.fresh_after_ms = (time.monotonic() - self.resumed_s) * 1_000
+            else:
+                self.stale_after_stall += 1
+            return
+        self.after_stall += self.resumed_s > 0
+        pts = header["pts_samples"]
+        if self._last_pts and self._step:
+            self.missed += max(0, round((pts - self._last_pts) / self._step) - 1)
+        elif self._last_pts:
+            self._step = pts - self._last_pts
+        self._last_pts = pts
+        self.latencies_ms.append(late_ms)
+
+    def figures(self) -> dict[str, float]:
+        return {
+            "frames": len(self.latencies_ms),
+            "missed": self.missed,
+            "written_over": self.written_over,
+            "p50_ms": round(quantile(self.latencies_ms, 0.5), 2),
+            "p99_ms": round(quantile(self.latencies_ms, 0.99), 2),
+            "max_ms": round(max(self.latencies_ms, default=0.0), 1),
+            "stale_after_stall": self.stale_after_stall,
+            "fresh_after_ms": round(self.fresh_after_ms, 1),
+            "frames_after_stall": self.after_stall,
+        }
+
+
+def subscribe(endpoint: str, topic: str, seconds: float, stall_from_s: float, stall_to_s: float) -> None:
+    """Reads frames, but for the stall; prints what it saw. Runs in a process of its own.
+
+    It says when it has its first frame, and counts from the moment on when all have.
+    """
     context = zmq.Context[zmq.Socket[bytes]]()
     frames = context.socket(zmq.SUB)
     frames.rcvhwm = QUEUE
     frames.connect(endpoint)
-    frames.subscribe("frame/")
-    latencies_ms: list[float] = []
-    missed = after_stall = 0
-    stale_after_stall, fresh_after_ms = 0, -1.0
-    resumed_s = last_pts = 0
-    step = 0
+    frames.subscribe(topic)
+    shared, tally = SharedPictures(), Tally()
     frames.poll(10_000)
-    start_s = time.monotonic()
-    while (now_s := time.monotonic() - start_s) < seconds:
-        if stall_from_s <= now_s < stall_to_s:
+    print("ready", flush=True)
+    begins_s, reading = 0.0, threading.Thread(target=sys.stdin.readline, daemon=True)
+    reading.start()
+    while (now_s := time.monotonic() - begins_s) < seconds or not begins_s:
+        if not begins_s and not reading.is_alive():
+            begins_s = time.monotonic()
+            continue
+        if begins_s and stall_from_s <= now_s < stall_to_s:
             time.sleep(stall_to_s - now_s)
-            resumed_s, last_pts = time.monotonic(), 0
+            tally.resumed()
         if not frames.poll(1_000):
             continue
-        _, packed, pixels = frames.recv_multipart(copy=False)
-        late_ms = (time.monotonic_ns() - (header := msgpack.unpackb(packed.buffer))["published_ns"]) / 1e6
-        if len(pixels.buffer) != header["width"] * header["height"] * 4:
-            raise ValueError(f"a frame has {len(pixels.buffer)} bytes")
-        if resumed_s and fresh_after_ms < 0:
-            if late_ms < FRESH_MS:
-                fresh_after_ms = (time.monotonic() - resumed_s) * 1_000
-            else:
-                stale_after_stall += 1
+        _, packed, *rest = frames.recv_multipart(copy=False)
+        header = msgpack.unpackb(packed.buffer)
+        pixels = rest[0].buffer if rest else shared.take(header)
+        late_ms = (time.monotonic_ns() - header["published_ns"]) / 1e6
+        if pixels is None:
+            tally.written_over += begins_s > 0
             continue
-        after_stall += resumed_s > 0
-        if last_pts and step:
-            missed += max(0, round((header["pts_samples"] - last_pts) / step) - 1)
-        elif last_pts:
-            step = header["pts_samples"] - last_pts
-        last_pts = header["pts_samples"]
-        latencies_ms.append(late_ms)
+        if len(pixels) != header["width"] * header["height"] * 4:
+            raise ValueError(f"a frame has {len(pixels)} bytes")
+        if begins_s:
+            tally.got(header, late_ms)
     context.destroy(linger=0)
-    print(json.dumps({
-        "frames": len(latencies_ms),
-        "missed": missed,
-        "p50_ms": round(quantile(latencies_ms, 0.5), 2),
-        "p99_ms": round(quantile(latencies_ms, 0.99), 2),
-        "max_ms": round(max(latencies_ms, default=0.0), 1),
-        "stale_after_stall": stale_after_stall,
-        "fresh_after_ms": round(fresh_after_ms, 1),
-        "frames_after_stall": after_stall,
-    }))  # fmt: skip
+    shared.close()
+    print(json.dumps(tally.figures()))
 
 
 def cpu_s(publisher: FramePublisher, session: AvatarSession) -> dict[str, float]:
@@ -134,7 +169,9 @@ def cpu_s(publisher: FramePublisher, session: AvatarSession) -> dict[str, float]
     return used
 
 
-def transport(seconds: float, width: int, height: int, fps: int) -> tuple[dict[str, Any], list[str]]:
+def transport(
+    seconds: float, width: int, height: int, fps: int, topic: str
+) -> tuple[dict[str, Any], list[str]]:
     """Runs it; the figures and the faults."""
     context = zmq.Context[zmq.Socket[bytes]]()
     socket = bind(context, zmq.XPUB, "127.0.0.1", 0, "--frames-port")
@@ -145,10 +182,19 @@ def transport(seconds: float, width: int, height: int, fps: int) -> tuple[dict[s
     subscribers = []
     for number in range(SUBSCRIBERS):
         stall = (seconds * 0.3, seconds * 0.8) if number == 0 else (seconds, seconds)
-        words = [endpoint, *map(str, (seconds, *stall))]
+        words = [endpoint, topic, *map(str, (seconds, *stall))]
         command = [sys.executable, "-m", "tests.reliability.transport", "--subscribe", *words]
-        subscribers.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        subscribers.append(
+            subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            )
+        )
     try:
+        for subscriber in subscribers:
+            assert subscriber.stdout is not None and subscriber.stdout.readline() == "ready\n"
+        for subscriber in subscribers:
+            assert subscriber.stdin is not None
+            subscriber.stdin.write("go\n")
         start_s = time.monotonic()
         memory: list[float] = []
         before_s = cpu_s(publisher, session)
@@ -178,16 +224,25 @@ def transport(seconds: float, width: int, height: int, fps: int) -> tuple[dict[s
         faults.append("a subscriber got nothing")
     return {
         "picture": f"{width}x{height} RGBA at {fps} fps",
+        "topic": topic,
         "seconds": seconds,
         "published_fps": statistics.fps,
         "stalls": statistics.stalls,
-        "others_frames_missed": [[other["frames"], other["missed"]] for other in others],
+        "others_frames_missed_written_over": [
+            [other["frames"], other["missed"], other["written_over"]] for other in others
+        ],
         "others_p50_ms": [other["p50_ms"] for other in others],
         "others_p99_ms": [other["p99_ms"] for other in others],
         "others_max_ms": [other["max_ms"] for other in others],
         "stalled": {
             name: stalled[name]
-            for name in ("stale_after_stall", "fresh_after_ms", "frames_after_stall", "p99_ms")
+            for name in (
+                "stale_after_stall",
+                "written_over",
+                "fresh_after_ms",
+                "frames_after_stall",
+                "p99_ms",
+            )
         },
         "transport_cpu_cores": round(used["publisher"] + used["ZeroMQ"], 2),
         "cpu_cores": {name: round(value, 2) for name, value in used.items()},
@@ -201,13 +256,15 @@ def main() -> int:
     parser.add_argument("--width", type=bounded(int, 16, 1_920), default=1_920)
     parser.add_argument("--height", type=bounded(int, 16, 1_080), default=1_080)
     parser.add_argument("--fps", type=bounded(int, 10, 60), default=60)
-    parser.add_argument("--subscribe", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--over", choices=("socket", "shared"), default="shared", help="how pictures travel")
+    parser.add_argument("--subscribe", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.subscribe:
-        endpoint, *times = arguments.subscribe
-        subscribe(endpoint, *map(float, times))
+        endpoint, topic, *times = arguments.subscribe
+        subscribe(endpoint, topic, *map(float, times))
         return 0
-    return tell(*transport(arguments.seconds, arguments.width, arguments.height, arguments.fps))
+    topic = TOPICS[arguments.over]
+    return tell(*transport(arguments.seconds, arguments.width, arguments.height, arguments.fps, topic))
 
 
 if __name__ == "__main__":
