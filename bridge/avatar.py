@@ -148,6 +148,8 @@ class AvatarSession:
         self._switch_samples = 0
         self._failure = ""
         self._closed = threading.Event()
+        # Live audio does not wait for the feeder's next tick.
+        self._wake = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=f"{avatar_id}-{name}", daemon=True)
             for name, target in (
@@ -196,6 +198,8 @@ class AvatarSession:
         with self._feeding:
             self._refuse_failed()
             self._speech.push(utterance_id, mono, sample_rate_hz, live)
+        if live:
+            self._wake.set()
 
     def end_utterance(self, utterance_id: str) -> None:
         """Marks the utterance complete; the avatar returns to idle after it. Unknown ids are passed over."""
@@ -294,6 +298,7 @@ class AvatarSession:
         if self._closed.is_set():
             return
         self._closed.set()
+        self._wake.set()
         self._presenter.close()
         self._pipeline.close()
         for thread in self._threads:
@@ -326,7 +331,8 @@ class AvatarSession:
                 if time.monotonic() - told_s >= 1.0:
                     told_s = time.monotonic()
                     self.events.publish(self.statistics())
-                self._closed.wait(FEED_TICK_S)
+                self._wake.wait(FEED_TICK_S)
+                self._wake.clear()
         except Exception as error:  # the engine's, of any kind: the thread is its border
             self._fail(error)
 

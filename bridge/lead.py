@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-GRACE_MS = 20.0
+GRACE_MS = 10.0
 """Feeding may fall behind so far while an utterance waits for its client's next chunk."""
 
-MARGIN_MS = 15.0
+MARGIN_MS = 10.0
 """Kept free for the scheduler."""
 
-DECAY_MS_PER_S = 10.0
-"""A measured worst compute time is forgotten so fast; faster, and a busy machine stalls at every peak."""
+DECAY_MS_PER_S, DECAY_PER_S = 10.0, 0.1
+"""A measured worst compute time is forgotten so fast, a tenth of it and 10 ms a second; faster, and a busy
+machine stalls at every peak."""
 
 MAX_LEAD_MS = 500.0
 
@@ -27,17 +28,21 @@ class LeadControl:
 
         Args:
             lookahead_ms: audio the model needs beyond a frame's time.
-            lead_ms: first value, raised to at least the look-ahead and one frame.
+            lead_ms: first value, raised to at least the look-ahead and what is kept free.
             frame_ms: duration of one frame.
         """
         self._lookahead_ms = lookahead_ms
-        self._frame_ms = frame_ms
-        self._floor_ms = lookahead_ms + frame_ms
-        self.lead_ms = max(lead_ms, self._floor_ms)
-        self.compute_ms = max(0.0, self.lead_ms - lookahead_ms - GRACE_MS - MARGIN_MS)
+        self._frame_s = frame_ms / 1_000.0
+        self.compute_ms = max(0.0, lead_ms - lookahead_ms - GRACE_MS - MARGIN_MS)
+        self.lead_ms = self._wanted_ms()
 
     def observe(self, compute_ms: float) -> None:
         """Takes the compute time of one frame and sets the lead anew."""
-        self.compute_ms = max(compute_ms, self.compute_ms - DECAY_MS_PER_S * self._frame_ms / 1_000.0)
-        wanted_ms = self._lookahead_ms + self.compute_ms + GRACE_MS + MARGIN_MS
-        self.lead_ms = min(max(wanted_ms, self._floor_ms), MAX_LEAD_MS)
+        # What the limit cuts off is not remembered: it would hold the lead at its limit for minutes.
+        worst_ms = min(self.compute_ms, MAX_LEAD_MS - self._lookahead_ms - GRACE_MS - MARGIN_MS)
+        decayed_ms = worst_ms - (DECAY_MS_PER_S + DECAY_PER_S * worst_ms) * self._frame_s
+        self.compute_ms = max(compute_ms, decayed_ms)
+        self.lead_ms = self._wanted_ms()
+
+    def _wanted_ms(self) -> float:
+        return min(self._lookahead_ms + self.compute_ms + GRACE_MS + MARGIN_MS, MAX_LEAD_MS)

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bridge.catch_up import CatchUp
 from bridge.errors import AudioInputError, QueueFullError, UtteranceCancelledError
 from engine.types import SAMPLE_RATE_HZ
 
@@ -53,6 +54,7 @@ class Utterance:
         head_samples: so much more of it may wait if it is live, 16 kHz samples: its first piece.
         started: its first sample has been taken.
         arrived_ns: monotonic time of the newest sample that was taken.
+        catch_up: watches what waits of it if it is live.
     """
 
     utterance_id: str
@@ -65,6 +67,7 @@ class Utterance:
     ended: bool = False
     started: bool = False
     arrived_ns: int = 0
+    catch_up: CatchUp = field(default_factory=CatchUp)
     _pushed: deque[tuple[Float, int]] = field(default_factory=deque)
     _pushed_samples: int = 0
     _resampled: Float = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -246,9 +249,22 @@ class SpeechQueue:
         if utterance is None:
             return None
         samples = utterance.take(count)
+        if utterance.live:
+            samples = self._caught_up(utterance, samples, count)
         if len(samples):
             utterance.touched_ns = self._monotonic_ns()
         return utterance, samples
+
+    def _caught_up(self, utterance: Utterance, samples: Float, count: int) -> Float:
+        """Leaves out quiet pieces while more waits than has to; returns what is to be spoken next."""
+        catch_up = utterance.catch_up
+        while len(samples) and catch_up.quiet(samples) and len(samples) <= catch_up.excess_samples:
+            self.skipped_samples += len(samples)
+            catch_up.skipped(len(samples))
+            samples = utterance.take(count)
+        if len(samples):
+            catch_up.observe(len(samples), utterance.waiting_samples - utterance.head_samples)
+        return samples
 
     def finished(self) -> Utterance | None:
         """Removes and returns the utterance whose turn it is if all of it has been taken, else None."""

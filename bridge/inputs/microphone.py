@@ -20,8 +20,8 @@ from engine.audio import MAX_RATE_HZ, MIN_RATE_HZ, StreamingResampler
 
 Float = npt.NDArray[np.float32]
 
-BLOCK_MS = 20
-WAITING_BLOCKS = 50
+BLOCK_MS = 10
+WAITING_BLOCKS = 100
 RETRY_S = 1.0
 SILENT_DEVICE_S = 5.0
 """A device that gives no audio for so long, not even silence, is gone without having said so."""
@@ -138,6 +138,7 @@ class Microphone:
                 channels=1,
                 dtype="float32",
                 blocksize=found.sample_rate_hz * BLOCK_MS // 1_000,
+                latency="low",
                 callback=self._heard,
                 finished_callback=self._finished,
             )

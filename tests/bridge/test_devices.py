@@ -242,7 +242,7 @@ def test_by_voice_an_utterance_begins_before_its_first_sound_at_any_rate(sound: 
     heard = np.interp(times_s, np.arange(len(spoken)) / 16_000, spoken).astype(np.float32)
     forwarded: list[Float] = []
     running = opened(avatar, "vad", forward=lambda samples, rate: forwarded.append(samples))
-    size = rate_hz // 50
+    size = rate_hz // 100
     count = len(heard) // size
     for number in range(count):
         fake.streams[0].hear(heard[number * size : (number + 1) * size])
@@ -253,7 +253,7 @@ def test_by_voice_an_utterance_begins_before_its_first_sound_at_any_rate(sound: 
     place = next(p for p in range(0, len(heard), size) if np.array_equal(heard[p : p + len(said)], said))
     onset = int(np.flatnonzero(np.abs(heard) > 0.02 * np.abs(heard).max())[0])
     assert -0.4 < (place - onset) / rate_hz <= 0.02
-    assert len(avatar.pushed[0][0]) == 11 * size and running.added_ms == 200.0
+    assert len(avatar.pushed[0][0]) == 21 * size and running.added_ms == 200.0
     assert np.array_equal(np.concatenate(forwarded), heard[: count * size]), "all that is heard is forwarded"
 
 

@@ -37,7 +37,7 @@ from bridge.inputs.talk_gate import TalkGate
 blocks, names, ended = [], set(), []
 
 def push(samples, sample_rate_hz, utterance_id, live=False):
-    assert live and samples.shape == (sample_rate_hz // 50, 1) and samples.dtype == np.float32
+    assert live and samples.shape == (sample_rate_hz // 100, 1) and samples.dtype == np.float32
     names.add(utterance_id)
     blocks.append(samples[:, 0])
     if len(blocks) == 10:

@@ -41,27 +41,30 @@ def sockets(pid: int) -> int:
 
 
 class DaemonProcess:
-    """`llia run` with the toy pack at 64 px on loopback; use it as a context manager.
+    """`llia run` on loopback, without page and greeting; use it as a context manager.
 
     Attributes:
         control_endpoint: of its ROUTER.
         frames_endpoint: of its XPUB.
     """
 
-    def __init__(self, *arguments: str, control_port: int = 0, frames_port: int = 0) -> None:
+    def __init__(self, *arguments: str, pack: str = "", control_port: int = 0, frames_port: int = 0) -> None:
         """Starts it and waits until it runs.
 
         Args:
             arguments: more flags of `llia run`.
+            pack: name of a shipped pack; "": the toy pack at 64 px on one thread, which computes little.
             control_port: 0: the system's choice.
             frames_port: likewise.
         """
         self._folder = tempfile.TemporaryDirectory()
         self._root = Path(self._folder.name)
-        pack = build_toy_pack(self._root / "toy")
+        engine = ["--pack", pack]
+        if not pack:
+            engine = ["--pack", str(build_toy_pack(self._root / "toy")), "--size", "64", "--threads", "1"]
         self._command = [
-            sys.executable, "-m", "bridge.cli", "run", "--pack", str(pack), "--size", "64", "--no-greeting",
-            "--no-page", "--set", "engine.provider=CPU", "--set", "engine.threads=1", *arguments,
+            sys.executable, "-m", "bridge.cli", "run", "--no-greeting", "--no-page", "--provider", "CPU",
+            *engine, *arguments,
         ]  # fmt: skip
         self._ports = [control_port, frames_port]
         self.start()
