@@ -48,7 +48,14 @@ class DaemonProcess:
         frames_endpoint: of its XPUB.
     """
 
-    def __init__(self, *arguments: str, pack: str = "", control_port: int = 0, frames_port: int = 0) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        pack: str = "",
+        control_port: int = 0,
+        frames_port: int = 0,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         """Starts it and waits until it runs.
 
         Args:
@@ -56,7 +63,9 @@ class DaemonProcess:
             pack: name of a shipped pack; "": the toy pack at 64 px on one thread, which computes little.
             control_port: 0: the system's choice.
             frames_port: likewise.
+            environment: variables to set besides this process's own.
         """
+        self._environment = {**os.environ, **(environment or {})}
         self._folder = tempfile.TemporaryDirectory()
         self._root = Path(self._folder.name)
         engine = ["--pack", pack]
@@ -81,7 +90,7 @@ class DaemonProcess:
         with out.open("w") as shown, (self._root / "errors.txt").open("a") as errors:
             self._process = subprocess.Popen(
                 [*self._command, "--control-port", str(control_port), "--frames-port", str(frames_port)],
-                cwd=ROOT, stdout=shown, stderr=errors,
+                cwd=ROOT, stdout=shown, stderr=errors, env=self._environment,
             )  # fmt: skip
         deadline_s = time.monotonic() + START_LIMIT_S
         while "\nmicrophone" not in (text := out.read_text()):
