@@ -188,6 +188,10 @@ class AudioRing:
         kept = [entry for entry in self._utterances if entry[0] < at_samples]
         self._utterances = kept or [(at_samples, "")]
 
+    def hush(self) -> None:
+        """Makes silence of all that is held; utterances keep their places."""
+        self._buffer[:] = 0
+
     def discard_before(self, sample: int) -> None:
         """Lets go of samples that nobody will read again."""
         drop = min(sample, self.end_samples) - self.start_samples

@@ -124,6 +124,11 @@ class LatentHistory:
         self._ref = ref_latent[0]
         self._latents = {k: v + jump for k, v in self._latents.items()}
 
+    def settle(self, settled: npt.NDArray[np.bool_]) -> None:
+        """Puts some elements of the whole past, bool [C*h*w], to those of the reference."""
+        mask = settled.reshape(self._ref.shape)
+        self._latents = {k: np.where(mask, self._ref, v) for k, v in self._latents.items()}
+
     def cut(self, first_frame: int) -> None:
         """Forgets what lies at or after a frame."""
         self._latents = {k: v for k, v in self._latents.items() if k < first_frame}

@@ -28,6 +28,8 @@ LOWEST: Float = np.array([-1.0 if name in SIGNED_CONTROLS else 0.0 for name in C
 REST_CONTROLS = ("mouthSmile", "mouthFrown", "browInnerUp", "browOuterUp", "browDown", "eyeWide")
 """What a performance keeps from its reference picture: the temperament of the training's takes."""
 AT_REST = np.array([name in REST_CONTROLS for name in CONTROL_NAMES])
+SPOKEN = np.array([name.startswith(("jaw", "mouth", "tongue")) for name in CONTROL_NAMES]) & ~AT_REST
+"""What speech moves."""
 BLEND_SAMPLES = SAMPLE_RATE_HZ // 5
 """An expression comes and goes within 200 ms."""
 

@@ -26,6 +26,7 @@ from engine.expression import (
     AT_REST,
     LOWEST,
     REST_CONTROLS,
+    SPOKEN,
     ExpressionTrack,
     checked_controls,
     edit_reference,
@@ -314,6 +315,7 @@ class AvatarPipeline:
     def clear(self, at_samples: int) -> int:
         """Barge-in: drops audio and frames from a time on; new audio goes on from there.
 
+        Frames from there on follow a silent past with the mouth at rest, so that it shuts at once.
         Frames before that time still come, marked with the new epoch. The next clip is a short one
         and follows the last latents before that time.
 
@@ -325,8 +327,10 @@ class AvatarPipeline:
         """
         with self._changed:
             self._audio.cut(at_samples)
+            self._audio.hush()
             epoch = self._planner.clear(at_samples)
             self._history.cut(self._planner.first_frame_from(at_samples))
+            self._history.settle(SPOKEN)
             self._expression.cut(self._planner.next_frame * self._frame_samples)
             self._taken_samples = min(self._taken_samples, at_samples)
             self._changed.notify_all()

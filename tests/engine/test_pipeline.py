@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from engine.errors import AudioFormatError, ConfigError, EngineError
+from engine.expression import SPOKEN
 from engine.pipeline import AvatarPipeline, Engine
 from engine.types import AudioChunk, AvatarState, VideoFrame
 from tests.toy_pack import avatar_picture, build_toy_pack
@@ -222,7 +223,7 @@ def test_a_barge_in_behind_what_was_taken_goes_back(engine: Engine, fps: int) ->
     assert _light(rest[-1]) < 25
 
 
-def test_motion_frames_after_a_barge_in_are_the_last_ones_before_it(
+def test_motion_frames_after_a_barge_in_are_the_last_ones_before_it_with_a_mouth_at_rest(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with engine.avatar(size_px=64) as avatar:
@@ -244,7 +245,35 @@ def test_motion_frames_after_a_barge_in_are_the_last_ones_before_it(
         avatar.clear(8 * 640)
         _push(avatar, np.zeros(1320, np.float32), [1320], start=8 * 640)
         assert next(avatar.frames()).pts_samples == 8 * 640
-    np.testing.assert_array_equal(carried[0][0], np.stack([made[k] for k in (4, 5, 6, 7)]))
+        rest = avatar.portrait.banks["ref_latent"][0]
+    before = np.stack([made[k] for k in (4, 5, 6, 7)])
+    settled = np.where(SPOKEN.reshape(rest.shape), rest, before)
+    assert not np.array_equal(settled, before)
+    np.testing.assert_array_equal(carried[0][0], settled)
+
+
+def test_after_a_barge_in_nothing_is_heard_of_what_was_said(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.avatar(size_px=64) as avatar:
+        heard: list[Float] = []
+        windows = avatar._audio.mel_windows
+
+        def keep(*where: int) -> Float:
+            heard.append(windows(*where))
+            return heard[-1]
+
+        monkeypatch.setattr(avatar._audio, "mel_windows", keep)
+        _push(avatar, _speech(1.0, loud=(0.0, 1.0)), [16_000])
+        list(islice(avatar.frames(), 12))
+        loud = max(float(window.max()) for window in heard)
+        heard.clear()
+        avatar.clear(8 * 640)
+        _push(avatar, np.zeros(1320, np.float32), [1320], start=8 * 640)
+        assert next(avatar.frames()).pts_samples == 8 * 640
+    silence = np.float32(np.log(1e-4) / 4.0)
+    assert loud > silence + 0.5
+    np.testing.assert_allclose(heard[0], silence, atol=1e-4)
 
 
 def test_barge_ins_at_any_moment_keep_the_clock_whole(engine: Engine) -> None:
