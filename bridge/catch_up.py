@@ -9,8 +9,8 @@ from engine.types import SAMPLE_RATE_HZ
 
 Float = npt.NDArray[np.float32]
 
-WINDOW_SAMPLES = SAMPLE_RATE_HZ
-"""What did not run out within so much sound is not needed against jitter."""
+WINDOW_SAMPLES = 3 * SAMPLE_RATE_HZ
+"""What did not run out within 3 s is not needed against jitter."""
 SPARE_SAMPLES = SAMPLE_RATE_HZ * 5 // 1_000
 QUIET = 0.003
 """Root mean square of full scale: silence anywhere."""

@@ -42,14 +42,14 @@ def speech_queue() -> SpeechQueue:
 
 
 def test_in_time_nothing_is_skipped() -> None:
-    queue, sound = speech_queue(), voice(6)
+    queue, sound = speech_queue(), voice(10)
     taken, _ = run(queue, sound)
     np.testing.assert_array_equal(taken, sound)
     assert queue.skipped_samples == 0
 
 
 def test_what_a_hiccup_has_left_waiting_is_skipped_in_a_pause() -> None:
-    queue, sound = speech_queue(), voice(6)
+    queue, sound = speech_queue(), voice(10)
     taken, waited = run(queue, sound, hiccup_at_s=1.5)
     assert max(waited) >= 0.19 * RATE_HZ
     assert waited[-1] <= 0.02 * RATE_HZ
@@ -60,14 +60,14 @@ def test_what_a_hiccup_has_left_waiting_is_skipped_in_a_pause() -> None:
 
 def test_who_never_pauses_is_not_cut() -> None:
     queue = speech_queue()
-    sound = (0.3 * np.sin(np.arange(6 * RATE_HZ) * 0.1)).astype(np.float32)
+    sound = (0.3 * np.sin(np.arange(10 * RATE_HZ) * 0.1)).astype(np.float32)
     taken, waited = run(queue, sound, hiccup_at_s=1.5)
     assert queue.skipped_samples == 0 and waited[-1] >= 0.19 * RATE_HZ
     np.testing.assert_array_equal(taken, sound[: len(taken)])
 
 
 def test_sound_from_before_the_voice_was_found_stays() -> None:
-    queue, sound = speech_queue(), voice(6)
+    queue, sound = speech_queue(), voice(10)
     head = int(0.2 * RATE_HZ)
     queue.push("mic", sound[:head], RATE_HZ, live=True)
     taken, _ = run(queue, sound[head:])

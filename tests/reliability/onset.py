@@ -1,4 +1,4 @@
-"""From a voice in the microphone to a moved mouth, at a ZeroMQ subscriber: `python -m tests.reliability.onset`.
+"""From a voice in the microphone to a moved mouth at a subscriber: `python -m tests.reliability.onset`.
 
 A private PulseAudio server is the microphone of `llia run`; words are played to it with pauses between. When
 each began is taken from a recording of the same microphone, when the mouth moved from the received pixels.
@@ -119,7 +119,9 @@ def onset(words: int, pack: str, seed: int, flags: list[str]) -> tuple[dict[str,
     """Runs it; the figures and the faults."""
     chance, spoken = random.Random(seed), word()
     pauses = [np.zeros(int(chance.uniform(0.8, 1.3) * RATE_HZ)) for _ in range(words)]
-    sound = np.concatenate([piece for pause in pauses for piece in (pause, spoken)] + [np.zeros(RATE_HZ // 2)])
+    sound = np.concatenate(
+        [piece for pause in pauses for piece in (pause, spoken)] + [np.zeros(RATE_HZ // 2)]
+    )
     microphone = ["--microphone", DEVICE, "--set", "microphone.mode=open"]
     with (
         SoundServer() as server,
@@ -150,9 +152,7 @@ def onset(words: int, pack: str, seed: int, flags: list[str]) -> tuple[dict[str,
     echoed_s = received.echo_onsets_s()
     found = [moved_ms(times_s, apertures, at_s) for at_s in heard_s]
     moved = [value for value in found if value is not None]
-    echoed = [
-        min((e - at_s for e in echoed_s if e > at_s), default=0.0) * 1_000 for at_s in heard_s
-    ]
+    echoed = [min((e - at_s for e in echoed_s if e > at_s), default=0.0) * 1_000 for at_s in heard_s]
     latencies = [frame[1]["latency_ms"] for frame in received.frames if frame[1]["latency_ms"] >= 0]
     faults = list(complaints)
     if len(heard_s) != words:
