@@ -41,9 +41,11 @@ class DaemonSettings:
 
     Attributes:
         watch_config: read the configuration file again when it changes.
+        cores: of the machine that it may use; 0 for every one.
     """
 
     watch_config: bool = setting(False, reload=True)
+    cores: int = setting(0, 0, 256)
 
 
 @dataclass(frozen=True)

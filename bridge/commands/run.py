@@ -13,6 +13,7 @@ from rich.console import Console
 from bridge import logs
 from bridge.config import Settings, secrets
 from bridge.config_reader import find_config, read_settings
+from bridge.cores import cap_threads, keep_to_cores
 from bridge.daemon import Daemon
 from bridge.reload import Reloader
 from bridge.signals import Signals
@@ -26,7 +27,9 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "--fps": ("engine.fps", {"type": int, "metavar": "N", "help": "frames per second (25)"}),
     "--pack": ("engine.pack", {"metavar": "NAME", "help": "shipped model pack or its folder (nano)"}),
     "--steps": ("engine.steps", {"type": int, "metavar": "N", "help": "denoising steps (2)"}),
-    "--threads": ("engine.threads", {"type": int, "metavar": "N", "help": "that compute (every core)"}),
+    "--cores": (
+        "daemon.cores", {"type": int, "metavar": "N", "help": "that it may use, beside a game (every one)"}
+    ),
     "--provider": (
         "engine.provider", {"metavar": "NAME", "help": "auto, CPU, CUDA, TensorRT or OpenVINO (auto)"}
     ),
@@ -80,6 +83,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Keeps the daemon until SIGINT or SIGTERM; SIGHUP reads the settings again. Returns 0."""
     settings = _settings(args)
+    keep_to_cores(settings.daemon.cores)
     logs.configure(settings.log)
     with ExitStack() as stack:
         signals = Signals()
@@ -116,7 +120,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     flags["camera.enabled"] = None if given["camera.device"] is None else True
     flags["delayed_audio.enabled"] = None if given["delayed_audio.device"] is None else True
     options = {name: option for option, (name, _) in FLAGS.items()}
-    settings = read_settings(args.config, flags, assignments=args.set, options=options)
+    settings = cap_threads(read_settings(args.config, flags, assignments=args.set, options=options))
     for secret in secrets(settings):
         logs.hide(secret)
     return settings

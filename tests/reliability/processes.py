@@ -70,7 +70,8 @@ class DaemonProcess:
         self._root = Path(self._folder.name)
         engine = ["--pack", pack]
         if not pack:
-            engine = ["--pack", str(build_toy_pack(self._root / "toy")), "--size", "64", "--threads", "1"]
+            engine = ["--pack", str(build_toy_pack(self._root / "toy")), "--size", "64"]
+            engine += ["--set", "engine.threads=1"]
         self._command = [
             sys.executable, "-m", "bridge.cli", "run", "--no-greeting", "--no-page", "--provider", "CPU",
             *engine, *arguments,
