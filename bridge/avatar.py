@@ -34,6 +34,8 @@ LOOKAHEAD_MS = 82.5
 """Audio a frame needs after its own time: 80 ms and half a mel frame (`engine/README.md`)."""
 FEED_TICK_S = 0.01
 FEED_SAMPLES = 320
+LEAST_FEED_SAMPLES = 80
+"""5 ms. Time goes on while it feeds: sample by sample it would never be done."""
 GAP_MS = 300
 """A pause of the client within an utterance counts as speech for so long, as silence after."""
 GRACE_SAMPLES = int(GRACE_MS * SAMPLE_RATE_HZ / 1_000)
@@ -338,7 +340,7 @@ class AvatarSession:
 
     def _feed_to_lead(self) -> None:
         """Feeds speech, or silence where there is none, up to the lead. Holds `_feeding`."""
-        while (missing := self._presenter.missing_samples()) > 0:
+        while (missing := self._presenter.missing_samples()) >= LEAST_FEED_SAMPLES:
             count = min(missing, FEED_SAMPLES)
             taken = self._speech.take(count)
             if taken is None:
