@@ -418,6 +418,8 @@ class AvatarPipeline:
                 clip = self._admit_clip(_Clip(plan, latents, before, stage_ms))
                 if clip is not None:  # and an expression set meanwhile is the past's as well
                     self._history.store(clip.plan.first_frame, clip.latents + (self._rest - rest))
+                    if clip.plan.epoch != plan.epoch:  # a barge-in meanwhile: its past is at rest
+                        self._history.settle(SPOKEN)
             if clip is not None:
                 yield clip
 
