@@ -1,7 +1,7 @@
 """What `llia run` needs of a machine: `python -m tests.reliability.footprint`.
 
-From the start to the first picture at a subscriber, memory and processor with one avatar and with four, watched
-and not, all idle.
+From the start to the first picture at a subscriber; memory and processor with one avatar and with four, all
+idle, watched and not.
 """
 
 from __future__ import annotations

@@ -19,19 +19,21 @@ from tests.reliability.report import quantile
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc, Linux only")
 
 
-def measured(name: str, *arguments: str, timeout_s: float = 180.0) -> dict[str, Any]:
+def measured(name: str, *arguments: str, timeout_s: float = 180.0, goals: bool = True) -> dict[str, Any]:
+    """The figures; `goals`: a busy machine may not miss them either."""
     ended = subprocess.run(
         [sys.executable, "-m", f"tests.reliability.{name}", *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=timeout_s,
     )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.returncode == 0 or not goals, ended.stdout + ended.stderr
     figures: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    assert figures["faults"] == []
+    assert figures["faults"] == [] or not goals
     return figures
 
 
-def test_transport() -> None:
-    figures = measured("transport", "--seconds", "3", "--width", "640", "--height", "360")
+@pytest.mark.parametrize("over", ["socket", "shared"])
+def test_transport(over: str) -> None:
+    figures = measured("transport", "--seconds", "3", "--width", "640", "--height", "360", "--over", over)
     assert figures["stalled"]["fresh_after_ms"] >= 0 and figures["stalled"]["frames_after_stall"] > 0
     assert figures["published_fps"] > 0 and figures["transport_cpu_cores"] > 0
 
@@ -60,6 +62,19 @@ def test_drift() -> None:
     figures = measured("drift", "--hours", "0.02")
     assert figures["frames"] == pytest.approx(0.02 * 3_600 * 30, rel=0.02)
     assert abs(figures["drift_ms"]) < 33
+
+
+def test_barge_in() -> None:
+    figures = measured("barge_in", "--rounds", "3")
+    assert figures["rounds"] == 3
+    # Nothing is between the first new picture and the shut mouth, however busy the machine.
+    assert figures["shut_ms_median_p95_max"][0] <= figures["first_new_ms_median_p95_max"][0] + 45
+
+
+def test_footprint() -> None:
+    figures = measured("footprint", "--starts", "1", "--seconds", "1", goals=False)
+    assert 0 < figures["4_watched idle"]["memory_mb"] < 600
+    assert figures["one_watched idle"]["fps"] > 0 and figures["one_unwatched idle"]["fps"] == 0
 
 
 def test_lengths_are_bounded() -> None:
