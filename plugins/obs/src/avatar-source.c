@@ -83,7 +83,7 @@ static void on_frame(void *user, const struct wire_frame *frame, const uint8_t *
 	const int64_t now_ns = os_time_ns();
 	struct obs_source_frame picture = {.width = width, .height = height, .full_range = true};
 	if (live)
-		clock_arrived(&avatar->clock, frame->pts_samples, frame->epoch, now_ns);
+		clock_arrived(&avatar->clock, frame->pts_samples, frame->epoch, frame->published_ns, now_ns);
 	else
 		clock_forget(&avatar->clock); /* how old a repeated frame is cannot be told */
 	picture.timestamp = (uint64_t)(live ? clock_at_ns(&avatar->clock, frame->pts_samples) : now_ns);
@@ -128,12 +128,12 @@ static void play(struct avatar_source *avatar, const float *samples, size_t coun
 		obs_source_output_audio(avatar->source, &sound);
 }
 
-static void on_sound(void *user, int64_t pts_samples, const float *samples, size_t count)
+static void on_sound(void *user, const struct wire_echo *echo, int64_t pts_samples, const float *samples, size_t count)
 {
 	static const float SILENCE[1600];
 	const size_t room = sizeof SILENCE / sizeof SILENCE[0];
 	struct avatar_source *avatar = user;
-	clock_arrived(&avatar->clock, pts_samples, -1, os_time_ns());
+	clock_arrived(&avatar->clock, echo->pts_samples, -1, echo->published_ns, os_time_ns());
 	const struct sound_place place = sound_place(&avatar->line, &avatar->clock, pts_samples, count);
 	int64_t at_ns = place.at_ns;
 	for (size_t left = place.silence_samples; left > 0;) {

@@ -14,12 +14,15 @@
 #define SILENT_NS (2000 * MS_NS)
 #define RECONNECT_MS 100
 #define HANDSHAKE_MS 2000
-/* The newest frame is wanted, so few wait; of sound all, so many may. */
-#define WAITING_FRAMES 4
+/*
+ * Frames that wait are taken all at once and the newest is shown. A shorter queue would not help: the older ones would
+ * wait in the system's buffers instead, out of reach, and the daemon would throw the newest away.
+ */
+#define WAITING_FRAMES 64
 #define WAITING_SOUND 256
 #define WAITING_REQUESTS 32
 /* So many messages are taken before other sockets have their turn again: a flood does not hold the thread. */
-#define ROUND 64
+#define ROUND 128
 #define MAX_PARTS 3
 #define LATENCIES 256
 #define RATE_WINDOW_NS (3000 * MS_NS)
@@ -100,18 +103,24 @@ static void set_state(struct client *client, enum client_state state)
 	}
 }
 
-static void lose(struct client *client)
+/* What follows is another stream. */
+static void forget_stream(struct client *client)
 {
 	client->epoch = 0;
 	client->pts_samples = -1;
 	client->latency_count = 0;
-	if (client->shows)
-		client->callbacks.lost(client->callbacks.user);
-	client->shows = false;
 	pthread_mutex_lock(&client->lock);
 	client->status.fps = 0.0;
 	client->status.latency_ms = client->status.latency_p95_ms = -1.0;
 	pthread_mutex_unlock(&client->lock);
+}
+
+static void lose(struct client *client)
+{
+	forget_stream(client);
+	if (client->shows)
+		client->callbacks.lost(client->callbacks.user);
+	client->shows = false;
 }
 
 static void close_socket(void **socket)
@@ -289,7 +298,7 @@ static void take_wishes(struct client *client)
 	} else {
 		follow_wishes(client);
 		if (!wishes.video)
-			lose(client);
+			forget_stream(client); /* its last picture stays: it is shown again in a moment */
 		if (client->welcomed && client->avatar_id[0] != '\0')
 			set_state(client, connected_state(client));
 	}
@@ -601,8 +610,10 @@ static void read_frames(struct client *client)
 	close_parts(&newest);
 }
 
-static void hand_out_sound(struct client *client, int64_t pts_samples, const uint8_t *data, size_t count)
+static void hand_out_sound(struct client *client, const struct wire_echo *echo, const uint8_t *data, size_t count)
 {
+	if (echo->pts_samples > INT64_MAX - WIRE_MAX_PAYLOAD_BYTES)
+		return;
 	const size_t room = sizeof client->samples / sizeof client->samples[0];
 	for (size_t done = 0; done < count;) {
 		const size_t piece = count - done < room ? count - done : room;
@@ -614,7 +625,8 @@ static void hand_out_sound(struct client *client, int64_t pts_samples, const uin
 						     : client->samples[i] < -1.0f ? -1.0f
 										  : 0.0f;
 		}
-		client->callbacks.sound(client->callbacks.user, pts_samples + (int64_t)done, client->samples, piece);
+		client->callbacks.sound(client->callbacks.user, echo, echo->pts_samples + (int64_t)done,
+					client->samples, piece);
 		done += piece;
 	}
 }
@@ -628,7 +640,7 @@ static void read_sound(struct client *client)
 			refuse(client, result);
 		} else if (client->message.type == WIRE_ECHO && topic_is(&parts, client->sound_topic)) {
 			if (client->sound_subscribed)
-				hand_out_sound(client, client->message.echo.pts_samples, zmq_msg_data(&parts.part[2]),
+				hand_out_sound(client, &client->message.echo, zmq_msg_data(&parts.part[2]),
 					       zmq_msg_size(&parts.part[2]) / sizeof(float));
 		} else if (client->message.type == WIRE_AVATAR_CLOSED && topic_is(&parts, client->event_topic)) {
 			lose(client);
@@ -647,7 +659,7 @@ static void keep_time(struct client *client)
 	if (client->greeted && !client->welcomed && now - client->hello_ns > SILENT_NS)
 		client->greeted = false; /* refused, perhaps for now only */
 	if (!client->greeted) {
-		struct wire_request hello = {.type = WIRE_HELLO};
+		struct wire_request hello = {.type = WIRE_HELLO, .client = "OBS"};
 		snprintf(hello.request_id, sizeof hello.request_id, "hello");
 		client->hello_ns = now;
 		client->greeted = send_request(client, &hello);

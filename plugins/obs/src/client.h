@@ -24,9 +24,10 @@ struct client_callbacks {
 	 * `live` is false for the frame that the daemon repeats to who subscribes.
 	 */
 	void (*frame)(void *user, const struct wire_frame *frame, const uint8_t *pixels, bool live);
-	/* A piece of sound, mono, -1..1; `pts_samples` is the time of its first sample. */
-	void (*sound)(void *user, int64_t pts_samples, const float *samples, size_t count);
-	/* The daemon or the avatar is gone, or nothing is asked for any more; `frame` follows when it is back. */
+	/* A piece of an echo's sound, mono, -1..1; `pts_samples` is the time of the piece's first sample. */
+	void (*sound)(void *user, const struct wire_echo *echo, int64_t pts_samples, const float *samples,
+		      size_t count);
+	/* The daemon or the avatar is gone; `frame` follows when it is back. */
 	void (*lost)(void *user);
 	/* One line for people. */
 	void (*log)(void *user, enum client_log_level level, const char *line);

@@ -3,8 +3,9 @@
 /*
  * The avatar's clock (16 kHz samples) on OBS's clock (ns), and the sound laid on it without gaps.
  *
- * Picture and sound share one mapping, which is made once and stays: the daemon's clock runs with the machine's. It is
- * made anew where the daemon's own clock jumped: after a barge-in, a stall (the picture stood still), a restart.
+ * Picture and sound share one mapping, which is made once and stays. It is made anew where the avatar's clock itself
+ * was moved: after a barge-in, a stall (the picture stood still), a restart. The times at which the daemon published
+ * tell that from a message that was only late on its way, which changes nothing.
  * Everything takes its times as arguments, so that an hour can be tried in a moment.
  */
 #pragma once
@@ -18,23 +19,24 @@
 struct av_clock {
 	bool anchored;
 	int64_t pts_samples; /* this sample ... */
-	int64_t at_ns;       /* ... is now */
+	int64_t daemon_ns;   /* ... is published at this time of the daemon's clock ... */
+	int64_t offset_ns;   /* ... to which this is added for OBS's: another machine's zero, and the way */
 	int64_t epoch;
-	int64_t least_late_ns; /* of this window */
-	int64_t window_start_ns;
-	uint64_t anchors; /* how often the mapping was made */
+	int64_t least_late_ns, late_since_ns;     /* behind the mapping, of this window */
+	int64_t least_offset_ns, offset_since_ns; /* likewise */
+	uint64_t anchors;                         /* how often the mapping was made */
 };
 
 /*
- * Something of this time and epoch has arrived. Small differences are the transport's and change nothing.
- * `epoch` is -1 where it is not known (sound).
+ * Something of this time and epoch has arrived. `epoch` is -1 where it is not known (sound); `published_ns` is the
+ * daemon's clock, `now_ns` OBS's.
  */
-void clock_arrived(struct av_clock *clock, int64_t pts_samples, int64_t epoch, int64_t now_ns);
+void clock_arrived(struct av_clock *clock, int64_t pts_samples, int64_t epoch, int64_t published_ns, int64_t now_ns);
 
 /* Forgets the mapping: what arrives next makes it anew. */
 void clock_forget(struct av_clock *clock);
 
-/* When it is to be shown or heard, ns. The clock has to be anchored. */
+/* When it is to be shown or heard, ns of OBS's clock. The clock has to be anchored. */
 int64_t clock_at_ns(const struct av_clock *clock, int64_t pts_samples);
 
 /* The sound that OBS has been given. */
@@ -50,6 +52,6 @@ struct sound_place {
 	size_t skip_samples;
 };
 
-/* Gives a piece its place: OBS sees one stream without gaps, in step with the clock within a millisecond. */
+/* Gives a piece its place: OBS sees one stream without gaps, in step with the clock within 15 ms. */
 struct sound_place sound_place(struct sound_line *line, const struct av_clock *clock, int64_t pts_samples,
 			       size_t count);

@@ -532,7 +532,7 @@ size_t wire_write(const struct wire_request *request, uint8_t *data, size_t room
 		put_text(&writer, "versions");
 		put_byte(&writer, 0x91); /* a list of one */
 		put_byte(&writer, WIRE_VERSION);
-		put_pair(&writer, "client", "OBS");
+		put_pair(&writer, "client", request->client);
 		put_pair(&writer, "resume", "");
 	} else if (request->type == WIRE_SET_EXPRESSION) {
 		put_pair(&writer, "preset", request->preset);

@@ -147,6 +147,7 @@ struct wire_request {
 	char request_id[WIRE_ID_ROOM]; /* "" for none */
 	char avatar_id[WIRE_ID_ROOM];  /* "" for the default one */
 	char preset[WIRE_ID_ROOM];     /* set_expression: "" for none */
+	const char *client;            /* hello: who asks, for the daemon's log; not freed */
 	const char *talk;              /* set_microphone: "on", "off", or "" for as it is; not freed */
 	const char *mute;              /* set_microphone: likewise, or "toggle" */
 };
