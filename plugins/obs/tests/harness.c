@@ -393,6 +393,7 @@ int main(int argc, char **argv)
 	if (obs_open_module(&module, argv[1], argv[2]) != MODULE_SUCCESS || !obs_init_module(module))
 		return 6;
 	obs_post_load_modules();
+	obs_hotkey_enable_callback_rerouting(true); /* hotkeys are pressed by commands, not by a keyboard */
 	scene = obs_scene_create("Main");
 	obs_set_output_source(0, obs_scene_get_source(scene));
 	answer("ok %s", obs_get_version_string());
