@@ -203,8 +203,11 @@ def test_names_that_are_taken_are_told(obs: ObsStudio) -> None:
             link.set_up(AVATAR, "Main", "Mic/Aux", "")
         with pytest.raises(ObsError, match=r"no input 'Nobody'; there are .*Mic/Aux"):
             link.set_up(AVATAR, "Main", "Avatar of this test", "Nobody")
+        colour = {"inputName": "Colour", "inputKind": "color_source_v3", "inputSettings": {}}
+        link._ask("CreateInput", sceneName="Main", **colour)
         with pytest.raises(ObsError, match="cannot be delayed"):
-            link.set_up(AVATAR, "Main", "Avatar of this test", "Avatar of this test")
+            link.set_up(AVATAR, "Main", "Avatar of this test", "Colour")
+        link._ask("RemoveInput", inputName="Colour")
         link._ask("RemoveInput", inputName="Avatar of this test")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +86,8 @@ def test_a_streamers_evening(daemon: Daemon) -> None:
         client.close()
     assert not daemon.session.watched
     leaks = [line.rpartition(" ")[2] for line in studio.log.splitlines() if "Number of memory leaks" in line]
-    assert leaks and int(leaks[-1]) <= 1, studio.log[-2_000:]  # OBS has one of its own
+    # OBS has two of its own where collections are switched; `test_libobs` counts the plug-in's: none.
+    assert leaks and int(leaks[-1]) <= 2, studio.log[-2_000:]
     assert "[llia-obs] version" in studio.log and "is connected" in studio.log
 
 
@@ -106,7 +106,7 @@ def _check_meter(studio: ObsStudio, client: WireClient) -> None:
 
 
 def _check_controls(link: Obs, client: WireClient) -> None:
-    """What a Stream Deck does, too: hotkeys by name through obs-websocket; the list of avatars in the properties."""
+    """What a Stream Deck does, too: hotkeys by name through obs-websocket; and the list of avatars."""
     items = link._ask("GetInputPropertiesListPropertyItems", inputName=NAME, propertyName="avatar_id")
     assert [(item["itemValue"], item["itemName"]) for item in items["propertyItems"]] == [
         ("", "The daemon's default avatar"), ("default", "default (toy)"),
@@ -141,4 +141,3 @@ def _check_switches(link: Obs, daemon: Daemon) -> None:
     wait_for(lambda: daemon.session.watched, "the source's return")
     assert link._inputs()[NAME] == "llia_avatar_source"
     assert time.monotonic() - started_s < 10.0
-    assert threading.main_thread().is_alive()
