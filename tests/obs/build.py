@@ -11,7 +11,7 @@ from tests.require import require_program, skip_for_want_of
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "plugins" / "obs"
 BUILD_LIMIT_S = 300
-HEADERS = ("obs/obs.h", "zmq.h")
+HEADERS = ("obs/obs.h", "zmq.h", "X11/Xlib.h")
 
 
 def require_plugin_tools() -> None:
@@ -19,7 +19,7 @@ def require_plugin_tools() -> None:
     require_program("cmake", "ninja", "cc", "pkg-config")
     missing = [name for name in HEADERS if not (Path("/usr/include") / name).is_file()]
     if missing:
-        skip_for_want_of("libobs-dev, libzmq3-dev")
+        skip_for_want_of("libobs-dev, libzmq3-dev, libx11-dev")
 
 
 @functools.cache

@@ -107,6 +107,8 @@ def test_the_pixels_are_the_daemons(daemon: Daemon, harness: Harness, client: Wi
         assert ((shown[..., 3] > 0) & (shown[..., 3] < 255)).any(), "no soft edge"
         harness.wait_for("a rate", lambda: " FPS" in harness.ask("status avatar"))
         assert "Connected | 2" in (told := harness.ask("status avatar")), told
+        connected, fps, latency_ms, p95_ms, _ = map(float, harness.ask("figures avatar").split())
+        assert connected and 20 < fps < 27 and 0 < latency_ms <= p95_ms < 500
         assert "96 x 96 px" in told and "latency <" in told and "straight alpha" in told
 
 

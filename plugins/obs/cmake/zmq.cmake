@@ -29,7 +29,7 @@ else()
 endif()
 
 add_library(llia-threads INTERFACE)
-if(WIN32)
+if(WIN32) # OBS brings them
   find_package(w32-pthreads REQUIRED)
   target_link_libraries(llia-threads INTERFACE OBS::w32-pthreads)
 else()

@@ -235,6 +235,20 @@ static void avatar_destroy(void *data)
 	bfree(avatar);
 }
 
+/* For scripts: the figures of this moment. */
+static void tell_status(void *data, calldata_t *told)
+{
+	struct avatar_source *avatar = data;
+	struct client_status *status = bzalloc(sizeof *status);
+	client_status(avatar->client, status);
+	calldata_set_bool(told, "connected", status->state == CLIENT_CONNECTED);
+	calldata_set_float(told, "fps", status->fps);
+	calldata_set_float(told, "latency_ms", status->latency_ms);
+	calldata_set_float(told, "latency_p95_ms", status->latency_p95_ms);
+	calldata_set_int(told, "lost_frames", (long long)status->lost);
+	bfree(status);
+}
+
 static void *avatar_create(obs_data_t *settings, obs_source_t *source)
 {
 	struct avatar_source *avatar = bzalloc(sizeof *avatar);
@@ -258,6 +272,10 @@ static void *avatar_create(obs_data_t *settings, obs_source_t *source)
 		bfree(avatar);
 		return NULL;
 	}
+	proc_handler_add(obs_source_get_proc_handler(source),
+			 "void get_status(out bool connected, out float fps, out float latency_ms, "
+			 "out float latency_p95_ms, out int lost_frames)",
+			 tell_status, avatar);
 	controls_create(avatar, settings);
 	avatar_update(avatar, settings);
 	return avatar;

@@ -503,9 +503,9 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void measure(struct client *client, const struct wire_frame *frame)
+/* A frame was handed out at this time. */
+static void measure(struct client *client, const struct wire_frame *frame, int64_t now)
 {
-	const int64_t now = now_ns(client);
 	const double latency_ms = (double)now / 1e6 - (double)frame->published_ns / 1e6;
 	/* On another machine clocks cannot be compared. */
 	if (latency_ms >= 0.0 && latency_ms < 10000.0)
@@ -601,11 +601,12 @@ static void read_frames(struct client *client)
 		set_state(client, CLIENT_BAD_FORMAT);
 		lose(client);
 	} else if (client->frames_subscribed) {
+		const int64_t handed_ns = now_ns(client);
 		client->shows = true;
 		client->callbacks.frame(client->callbacks.user, &frame, zmq_msg_data(&newest.part[2]),
 					!client->repeated);
 		client->repeated = false;
-		measure(client, &frame);
+		measure(client, &frame, handed_ns);
 	}
 	close_parts(&newest);
 }

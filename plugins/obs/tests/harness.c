@@ -243,6 +243,16 @@ static void tell_status(obs_source_t *source)
 	obs_properties_destroy(properties);
 }
 
+static void tell_figures(obs_source_t *source)
+{
+	calldata_t told = {0};
+	proc_handler_call(obs_source_get_proc_handler(source), "get_status", &told);
+	answer("ok %d %.2f %.2f %.2f %lld", calldata_bool(&told, "connected"), calldata_float(&told, "fps"),
+	       calldata_float(&told, "latency_ms"), calldata_float(&told, "latency_p95_ms"),
+	       calldata_int(&told, "lost_frames"));
+	calldata_free(&told);
+}
+
 static void tell_choices(obs_source_t *source, const char *key)
 {
 	obs_properties_t *properties = obs_source_properties(source);
@@ -334,6 +344,8 @@ static bool obey(char *line)
 		answer("ok %u %u", obs_source_get_width(source), obs_source_get_height(source));
 	} else if (strcmp(command, "status") == 0) {
 		tell_status(source);
+	} else if (strcmp(command, "figures") == 0) {
+		tell_figures(source);
 	} else if (strcmp(command, "choices") == 0) {
 		tell_choices(source, rest);
 	} else if (strcmp(command, "saved") == 0) {
