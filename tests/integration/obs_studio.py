@@ -40,7 +40,7 @@ SceneCollection=Test
 SceneCollectionFile=Test
 ConfigOnNewProfile=false
 [BasicWindow]
-PreviewEnabled=false
+PreviewEnabled={preview}
 SysTrayEnabled=false
 [OBSWebSocket]
 FirstLoad=false
@@ -91,12 +91,13 @@ class ObsStudio:
         exit_code: of OBS, after `close`.
     """
 
-    def __init__(self, scripts: Sequence[Path] = (), *, plugin: bool = False) -> None:
+    def __init__(self, scripts: Sequence[Path] = (), *, plugin: bool = False, preview: bool = False) -> None:
         """Writes the settings.
 
         Args:
             scripts: Lua scripts to load, which may bring kinds of sources.
             plugin: install the LLIA plug-in where a user has his, building it if need be.
+            preview: draw the scene in the window, which costs time.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="llia-obs-")
         folder = Path(self._folder.name)
@@ -107,7 +108,9 @@ class ObsStudio:
         (settings / "basic" / "profiles" / "Test").mkdir(parents=True)
         (settings / "basic" / "scenes").mkdir()
         width, height = SCREEN_PX
-        (settings / "global.ini").write_text(_GLOBAL.format(port=self.port, password=PASSWORD))
+        (settings / "global.ini").write_text(
+            _GLOBAL.format(port=self.port, password=PASSWORD, preview=str(preview).lower())
+        )
         profile = _PROFILE.format(width=width, height=height, fps=FPS)
         (settings / "basic" / "profiles" / "Test" / "basic.ini").write_text(profile)
         microphone = {
@@ -149,6 +152,12 @@ class ObsStudio:
         self.close()
 
     @property
+    def display(self) -> str:
+        """The screen's name."""
+        assert self._screen is not None
+        return self._screen.environment["DISPLAY"]
+
+    @property
     def log(self) -> str:
         """What OBS has logged; all of it after `close`."""
         path = Path(self._folder.name) / "log"
@@ -175,8 +184,8 @@ class ObsStudio:
         Not by SIGINT: OBS 29 closes its window within the signal's handler, wherever its thread just is, and
         now and then crashes or hangs.
         """
-        if self._process is not None and self._screen is not None:
-            close_windows(self._screen.environment["DISPLAY"])
+        if self._process is not None:
+            close_windows(self.display)
             try:
                 self.exit_code = self._process.wait(timeout=END_LIMIT_S)
             except subprocess.TimeoutExpired:

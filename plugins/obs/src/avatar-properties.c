@@ -106,23 +106,22 @@ obs_properties_t *avatar_properties(void *data)
 {
 	struct avatar_source *avatar = data;
 	obs_properties_t *properties = obs_properties_create();
-	obs_properties_add_text(properties, KEY_ENDPOINT, obs_module_text("Endpoint"), OBS_TEXT_DEFAULT);
 	struct client_status *status = bzalloc(sizeof *status);
 	char line[sizeof avatar->told] = "";
-	const char *chosen = "";
 	if (avatar != NULL) {
 		obs_properties_set_param(properties, avatar, closed);
 		os_atomic_inc_long(&avatar->open_properties);
 		client_status(avatar->client, status);
 		avatar_describe(status, line, sizeof line);
-		obs_data_t *settings = obs_source_get_settings(avatar->source);
-		chosen = obs_data_get_string(settings, KEY_AVATAR);
-		add_avatars(properties, status, chosen);
-		obs_data_release(settings);
-	} else {
-		add_avatars(properties, status, chosen);
+		obs_properties_add_text(properties, "status", line, OBS_TEXT_INFO);
 	}
+	obs_properties_add_text(properties, KEY_ENDPOINT, obs_module_text("Endpoint"), OBS_TEXT_DEFAULT);
+	obs_data_t *settings = avatar != NULL ? obs_source_get_settings(avatar->source) : NULL;
+	add_avatars(properties, status, settings != NULL ? obs_data_get_string(settings, KEY_AVATAR) : "");
+	obs_data_release(settings);
 	bfree(status);
+	if (avatar != NULL)
+		obs_properties_add_button2(properties, "renew", obs_module_text("Renew"), renew, avatar);
 
 	obs_property_t *latency = add_list(properties, KEY_LATENCY, "Latency");
 	add_choice(latency, "Latency.Lowest", LATENCY_LOWEST);
@@ -141,9 +140,5 @@ obs_properties_t *avatar_properties(void *data)
 		obs_properties_add_int(properties, KEY_SYNC, obs_module_text("AudioSync"), -950, 5000, 5);
 	obs_property_int_set_suffix(sync, " ms");
 	obs_property_set_long_description(sync, obs_module_text("AudioSync.Help"));
-	if (avatar != NULL) {
-		obs_properties_add_text(properties, "status", line, OBS_TEXT_INFO);
-		obs_properties_add_button2(properties, "renew", obs_module_text("Renew"), renew, avatar);
-	}
 	return properties;
 }
