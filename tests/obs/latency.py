@@ -1,7 +1,8 @@
 """How long a frame takes from the daemon to OBS: `python -m tests.obs.latency` (see plugins/obs/README.md).
 
-Two figures: from publishing to `obs_source_output_video` (the plug-in's part, as it measures itself), and
-from publishing to OBS's raw output, what an encoder or the virtual camera gets. The publisher speaks the
+From publishing to `obs_source_output_video`, as the plug-in measures itself: once with nothing drawn, which
+is the plug-in's own part, and once while OBS draws, which takes the cores where there is no graphics card.
+And from publishing to OBS's raw output, what an encoder or the virtual camera gets. The publisher speaks the
 protocol and writes its clock into the pictures' colour; OBS's core composes a canvas of 1280 x 720 px.
 """
 
@@ -23,22 +24,22 @@ TICK_NS = 100_000
 """Of the clock in the colour, 24 bit."""
 
 
+Figures = tuple[float, float]
+"""Median and the 95th of 100, ms."""
+
+
 @dataclass(frozen=True)
 class Latency:
-    """Of one run, ms.
+    """Of one run.
 
     Attributes:
-        ours_p50: median, from publishing to `obs_source_output_video`.
-        ours_p95: of 95 in 100.
-        raw_p50: median, from publishing to the raw output.
-        raw_p95: of 95 in 100.
+        own: from publishing to `obs_source_output_video`, while OBS draws.
+        raw: from publishing to the raw output.
         frames: that reached the raw output.
     """
 
-    ours_p50: float
-    ours_p95: float
-    raw_p50: float
-    raw_p95: float
+    own: Figures
+    raw: Figures
     frames: int
 
 
@@ -96,7 +97,7 @@ class Publisher:
 
 
 def measure(canvas_fps: int, mode: str, size: tuple[int, int], fps: int, time_s: float) -> Latency:
-    """One run."""
+    """One run with the source in the program."""
     publisher = Publisher(*size, fps)
     try:
         with Harness(canvas_fps) as harness:
@@ -104,11 +105,33 @@ def measure(canvas_fps: int, mode: str, size: tuple[int, int], fps: int, time_s:
             harness.wait_for("a picture", lambda: harness.ask("size avatar") != "0 0")
             time.sleep(1.0)
             told = harness.ask(f"measure {round(time_s * 1_000)}").split()
-            connected, _, ours_p50, ours_p95, _ = map(float, harness.ask("figures avatar").split())
-            assert connected
+            own = _own(harness)
     finally:
         publisher.close()
-    return Latency(ours_p50, ours_p95, float(told[3]), float(told[4]), int(told[1]))
+    return Latency(own, (float(told[3]), float(told[4])), int(told[1]))
+
+
+def measure_own(size: tuple[int, int], fps: int, time_s: float) -> Figures:
+    """From publishing to `obs_source_output_video`, with the source hidden: received, not drawn."""
+    publisher = Publisher(*size, fps)
+    try:
+        with Harness() as harness:
+            harness.create("avatar", endpoint=publisher.endpoint, when_hidden="keep", audio=False)
+            harness.ask("show avatar 0")
+            time.sleep(time_s)
+            return _own(harness)
+    finally:
+        publisher.close()
+
+
+def _own(harness: Harness) -> Figures:
+    connected, _, p50, p95, _ = map(float, harness.ask("figures avatar").split())
+    assert connected, harness.log
+    return p50, p95
+
+
+def _text(figures: Figures) -> str:
+    return f"{figures[0]:.1f} / {figures[1]:.1f} ms"
 
 
 def main() -> None:
@@ -116,19 +139,25 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run (10)")
     parser.add_argument("--fps", type=int, default=25, help="of the avatar (25)")
     args = parser.parse_args()
-    print("| canvas | latency | avatar | to OBS, p50 / p95 | to the raw output, p50 / p95 |")
-    print("|---|---|---|---|---|")
+    sizes = ((384, 384), (1280, 720))
+    for size in sizes:
+        print(
+            f"own part, {size[0]} x {size[1]}: {_text(measure_own(size, args.fps, args.seconds))}", flush=True
+        )
+    print("| canvas | latency | avatar | to OBS while it draws | to the raw output |\n|---|---|---|---|---|")
     for canvas_fps in (30, 60):
         for mode in ("lowest", "smooth"):
-            for size in ((384, 384), (1280, 720)):
+            for size in sizes:
                 found = measure(canvas_fps, mode, size, args.fps, args.seconds)
-                print(
-                    f"| {canvas_fps} fps | {mode} | {size[0]} x {size[1]} | "
-                    f"{found.ours_p50:.1f} / {found.ours_p95:.1f} ms | "
-                    f"{found.raw_p50:.1f} / {found.raw_p95:.1f} ms |",
-                    flush=True,
+                told = (
+                    f"{canvas_fps} fps",
+                    mode,
+                    f"{size[0]} x {size[1]}",
+                    _text(found.own),
+                    _text(found.raw),
                 )
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+                print(f"| {' | '.join(told)} |", flush=True)
+    print(f"p50 / p95; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import pytest
 from bridge.config_reader import read_settings
 from bridge.daemon import Daemon
 from tests.integration.wire import WireClient
+from tests.obs import latency
 from tests.obs.build import build
 from tests.obs.harness import Harness, Pixels
 from tests.reliability.processes import DaemonProcess
@@ -372,3 +373,11 @@ def test_a_hundred_sources_come_and_go(harness: Harness) -> None:
         finally:
             flood.communicate("")
         assert running.runs and not running.complaints()
+
+
+def test_the_latency_can_be_measured() -> None:
+    """Its figures depend on the machine and are no test; that they make sense is."""
+    own = latency.measure_own((64, 64), 25, 1.5)
+    assert 0 < own[0] <= own[1] < 1_000
+    found = latency.measure(60, "lowest", (64, 64), 25, 1.5)
+    assert found.frames > 5 and own[0] < found.raw[0] <= found.raw[1] < 2_000
