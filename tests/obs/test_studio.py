@@ -21,6 +21,8 @@ from tests.integration.wire import WireClient
 SIZE_PX = 96
 NAME = "LLIA avatar"
 TONE_HZ = 500
+BUSY_S = 30.0
+"""OBS draws on the CPU here, and the daemon computes beside it."""
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def _check_meter(studio: ObsStudio, client: WireClient) -> None:
         wait_for(lambda: meter.peak > 0.3, "the voice on the meter")
     finally:
         meter.close()
-    client.event("finished")
+    client.event("finished", BUSY_S)
 
 
 def _check_controls(link: Obs, client: WireClient) -> None:
@@ -118,11 +120,11 @@ def _check_controls(link: Obs, client: WireClient) -> None:
     wait_for(offered, "hotkeys")
     assert {"llia.talk", "llia.mute", "llia.cancel"} <= set(link._ask("GetHotkeyList")["hotkeys"])
     link._ask("TriggerHotkeyByName", hotkeyName="llia.expression.happy")
-    assert client.event("expression")["preset"] == "happy"
+    assert client.event("expression", BUSY_S)["preset"] == "happy"
     speak(client, "interrupted", 20.0)
-    client.event("first_frame")
+    client.event("first_frame", BUSY_S)
     link._ask("TriggerHotkeyByName", hotkeyName="llia.cancel")
-    assert client.event("cancelled")["utterance_id"] == "interrupted"
+    assert client.event("cancelled", BUSY_S)["utterance_id"] == "interrupted"
 
 
 def _check_switches(link: Obs, daemon: Daemon) -> None:
@@ -140,4 +142,4 @@ def _check_switches(link: Obs, daemon: Daemon) -> None:
     link._ask("SetCurrentSceneCollection", sceneCollectionName="Test")
     wait_for(lambda: daemon.session.watched, "the source's return")
     assert link._inputs()[NAME] == "llia_avatar_source"
-    assert time.monotonic() - started_s < 10.0
+    assert time.monotonic() - started_s < BUSY_S
