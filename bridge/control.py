@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from weakref import WeakKeyDictionary
 
 from bridge.avatar import AvatarSession
-from bridge.errors import AvatarOpenError, BridgeError
+from bridge.errors import AvatarOpenError, BridgeError, UnsupportedError
 from bridge.expressions import PRESETS, expression
+from bridge.inputs.microphone import Microphone
 from bridge.inputs.zmq_audio import MAX_GAP_S, AudioReader
 from bridge.meter import Counter
 from bridge.packs import Packs
@@ -38,6 +39,7 @@ from bridge.protocol.messages import (
     Reply,
     Request,
     SetExpression,
+    SetMicrophone,
     SetState,
     Welcome,
 )
@@ -71,6 +73,7 @@ class Control:
     Attributes:
         post: sends an answer that comes later to a client's identity; its owner sets it.
         speech_limit_s: most speech that may wait for an avatar, told to clients.
+        microphone: the daemon's, which speaks for the default avatar; None without one. Its owner sets it.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Control:
         self._packs = packs
         self._frames_endpoint = frames_endpoint
         self.speech_limit_s = speech_limit_s
+        self.microphone: Microphone | None = None
         self._local = local
         self._counter = counter or Counter()
         self._readers: WeakKeyDictionary[AvatarSession, dict[str, AudioReader]] = WeakKeyDictionary()
@@ -157,8 +161,30 @@ class Control:
                 return self._sessions.find(request.avatar_id).statistics()
             case GetAvatarInfo():
                 return _avatar_info(self._sessions.find(request.avatar_id))
-        self._drive(self._sessions.driven_by(client, request.avatar_id), request, payload)
+        session = self._sessions.driven_by(client, request.avatar_id)
+        if isinstance(request, SetMicrophone):
+            if session is not self._sessions.find(""):
+                raise UnsupportedError(
+                    "the microphone speaks for the default avatar only; leave avatar_id out"
+                )
+            self._set_microphone(request)
+        else:
+            self._drive(session, request, payload)
         return None
+
+    def _set_microphone(self, request: SetMicrophone) -> None:
+        microphone = self.microphone
+        if microphone is None:
+            raise UnsupportedError(
+                "this daemon listens to no microphone; start it with `llia run --microphone`"
+            )
+        if request.mode:
+            microphone.gate.mode = request.mode
+        if request.talk:
+            microphone.set_talking(request.talk == "on")
+        if request.mute:
+            muted = not microphone.gate.muted if request.mute == "toggle" else request.mute == "on"
+            microphone.mute(muted)
 
     def _drive(self, session: AvatarSession, request: Request, payload: Part) -> None:
         readers = self._readers.setdefault(session, {"self": AudioReader(), "other": AudioReader()})
@@ -248,7 +274,9 @@ class Control:
         expressive = any(session.can_set_expression for session in sessions)
         return Welcome(
             daemon=f"llia {daemon_version()}",
-            capabilities=CAPABILITIES + (["set_expression"] if expressive else []),
+            capabilities=CAPABILITIES
+            + (["set_expression"] if expressive else [])
+            + (["set_microphone"] if self.microphone is not None else []),
             limits={
                 "header_bytes": MAX_HEADER_BYTES,
                 "payload_bytes": MAX_PAYLOAD_BYTES,

@@ -131,6 +131,7 @@ class Daemon:
         self.sound = Sound(settings.microphone, settings.delayed_audio, self.session)
         self._stack.callback(self.sound.close)
         self.sound.offer(panel)
+        self._control.microphone = self.sound.microphone
         if self.sound.microphone is not None:
             self.microphone = self.sound.microphone.name
 

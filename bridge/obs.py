@@ -41,7 +41,7 @@ class ObsAvatar:
     Attributes:
         avatar_id: the daemon's id of it, "" for the default one.
         size_px: width and height of its frames.
-        frames_endpoint: for the native source.
+        endpoint: of the daemon's control socket, for the native source.
         viewer_url: for the browser source.
         sound: play the avatar's voice through OBS.
         lead_ms: measured time from a sample's arrival at the daemon to the published frame.
@@ -49,7 +49,7 @@ class ObsAvatar:
 
     avatar_id: str
     size_px: int
-    frames_endpoint: str
+    endpoint: str
     viewer_url: str
     sound: bool
     lead_ms: float
@@ -162,7 +162,7 @@ class Obs:
         kinds = self._source_kinds()
         if NATIVE_KIND in kinds:
             return NATIVE_KIND, {
-                "endpoint": avatar.frames_endpoint, "avatar_id": avatar.avatar_id, "audio": avatar.sound,
+                "endpoint": avatar.endpoint, "avatar_id": avatar.avatar_id, "audio": avatar.sound,
             }  # fmt: skip
         if BROWSER_KIND in kinds:
             return BROWSER_KIND, {

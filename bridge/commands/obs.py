@@ -12,7 +12,7 @@ from bridge.config_reader import read_settings
 from bridge.errors import BridgeError
 from bridge.obs import DEFAULT_PORT, Obs, ObsAvatar
 from bridge.obs_config import read_obs_server
-from bridge.protocol.messages import AvatarInfo, GetAvatarInfo, GetStatistics, Hello, Statistics, Welcome
+from bridge.protocol.messages import AvatarInfo, GetAvatarInfo, GetStatistics, Statistics
 from bridge.sockets import is_loopback
 
 SETUP_TEXT = """Makes the scene, the source and its place, and delays OBS's microphone by the avatar's
@@ -97,7 +97,6 @@ def _running_avatar(settings: Settings, avatar_id: str) -> ObsAvatar:
     """
     sockets = settings.sockets
     with DaemonClient(daemon_address(sockets), sockets.keys) as daemon:
-        welcome = daemon.ask(Hello(client="llia obs"), Welcome)
         info = daemon.ask(GetAvatarInfo(avatar_id=avatar_id), AvatarInfo)
         statistics = daemon.ask(GetStatistics(avatar_id=avatar_id), Statistics)
     query = {"avatar": avatar_id} if avatar_id else {}
@@ -108,7 +107,7 @@ def _running_avatar(settings: Settings, avatar_id: str) -> ObsAvatar:
     return ObsAvatar(
         avatar_id=info.avatar_id,
         size_px=max(info.width, info.height),
-        frames_endpoint=welcome.frames_endpoint,
+        endpoint=daemon_address(sockets),
         viewer_url=f"http://{host}:{settings.page.port}/view" + (f"?{urlencode(query)}" if query else ""),
         sound=settings.obs.sound,
         lead_ms=statistics.lead_ms,

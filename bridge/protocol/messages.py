@@ -204,6 +204,22 @@ class SetExpression(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetMicrophone(Request):
+    """Works the switches of the daemon's microphone; what is "" stays as it is.
+
+    Attributes:
+        mode: when it is heard, see `microphone.mode` of the configuration.
+        talk: the button of push-to-talk.
+        mute: "toggle" is the other way round than it was.
+    """
+
+    type: ClassVar[str] = "set_microphone"
+    mode: str = _one_of("", "vad", "open", "push_to_talk", default="")
+    talk: str = _one_of("", "on", "off", default="")
+    mute: str = _one_of("", "on", "off", "toggle", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
 class GetStatistics(Request):
     """Asks for `statistics`."""
 
@@ -562,7 +578,7 @@ class Echo(Message):
 
 REQUESTS: tuple[type[Request], ...] = (
     Hello, Ping, OpenAvatar, CloseAvatar, GetAvatarInfo, Audio, End, Cancel, SetState, SetExpression,
-    GetStatistics,
+    SetMicrophone, GetStatistics,
 )  # fmt: skip
 REPLIES: tuple[type[Reply], ...] = (Welcome, Pong, AvatarOpened, AvatarInfo, Ok, Statistics, Error)
 PUBLISHED: tuple[type[Message], ...] = (

@@ -69,6 +69,13 @@ def test_hello_tells_version_limits_and_avatars(client: Client) -> None:
     assert code(client.ask("hello", versions=[2])) == "unsupported_version"
 
 
+def test_without_a_microphone_its_switches_are_refused(client: Client) -> None:
+    welcome = client.ask("hello")
+    assert welcome is not None and "set_microphone" not in welcome["capabilities"]
+    assert code(client.ask("set_microphone", mute="on")) == "unsupported"
+    assert code(client.ask("set_microphone", avatar_id="nobody")) == "unknown_avatar"
+
+
 def test_success_is_answered_on_request_only(client: Client) -> None:
     assert client.speak() is None
     assert client.speak(request_id="r") == {"v": 1, "type": "ok", "request_id": "r"}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -15,13 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from tests.obs.build import build
+from tests.obs.screen import Screen
+from tests.obs.windows import close_windows
 from tests.require import require_program, skip_for_want_of
 
 PASSWORD = "a password, with = signs"
 SCREEN_PX = (1280, 720)
 FPS = 30
 START_LIMIT_S = 30.0
-END_LIMIT_S = 10.0
+END_LIMIT_S = 20.0
 
 _GLOBAL = """[General]
 FirstRun=true
@@ -39,7 +40,7 @@ SceneCollection=Test
 SceneCollectionFile=Test
 ConfigOnNewProfile=false
 [BasicWindow]
-PreviewEnabled=false
+PreviewEnabled={preview}
 SysTrayEnabled=false
 [OBSWebSocket]
 FirstLoad=false
@@ -87,25 +88,29 @@ class ObsStudio:
     Attributes:
         port: of obs-websocket.
         environment: variables under which other programs find this OBS's settings.
+        exit_code: of OBS, after `close`.
     """
 
-    def __init__(self, scripts: Sequence[Path] = ()) -> None:
+    def __init__(self, scripts: Sequence[Path] = (), *, plugin: bool = False, preview: bool = False) -> None:
         """Writes the settings.
 
         Args:
             scripts: Lua scripts to load, which may bring kinds of sources.
+            plugin: install the LLIA plug-in where a user has his, building it if need be.
+            preview: draw the scene in the window, which costs time.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="llia-obs-")
         folder = Path(self._folder.name)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
-        (folder / "runtime").mkdir(mode=0o700)
         settings = folder / "config" / "obs-studio"
         (settings / "basic" / "profiles" / "Test").mkdir(parents=True)
         (settings / "basic" / "scenes").mkdir()
         width, height = SCREEN_PX
-        (settings / "global.ini").write_text(_GLOBAL.format(port=self.port, password=PASSWORD))
+        (settings / "global.ini").write_text(
+            _GLOBAL.format(port=self.port, password=PASSWORD, preview=str(preview).lower())
+        )
         profile = _PROFILE.format(width=width, height=height, fps=FPS)
         (settings / "basic" / "profiles" / "Test" / "basic.ini").write_text(profile)
         microphone = {
@@ -125,12 +130,13 @@ class ObsStudio:
             "modules": {"scripts-tool": [{"path": str(path), "settings": {}} for path in scripts]},
         }
         (settings / "basic" / "scenes" / "Test.json").write_text(json.dumps(collection))
-        self.environment = {
-            "HOME": str(folder),
-            "XDG_CONFIG_HOME": str(folder / "config"),
-            "XDG_RUNTIME_DIR": str(folder / "runtime"),
-        }
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.environment = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
+        self.exit_code = -1
+        self._log = ""
+        self._screen: Screen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        if plugin:
+            install_plugin(settings / "plugins")
 
     def __enter__(self) -> ObsStudio:
         try:
@@ -146,48 +152,55 @@ class ObsStudio:
         self.close()
 
     @property
+    def display(self) -> str:
+        """The screen's name."""
+        assert self._screen is not None
+        return self._screen.environment["DISPLAY"]
+
+    @property
     def log(self) -> str:
-        return (Path(self._folder.name) / "log").read_text(errors="replace")
+        """What OBS has logged; all of it after `close`."""
+        path = Path(self._folder.name) / "log"
+        return path.read_text(errors="replace") if path.exists() else self._log
 
     def _start(self) -> None:
         folder = Path(self._folder.name)
-        reading, writing = os.pipe()
-        screen = ["-screen", "0", "{}x{}x24".format(*SCREEN_PX), "-nolisten", "tcp", "+extension", "GLX"]
-        with open(folder / "xvfb.log", "wb") as log:
-            command = ["Xvfb", "-displayfd", str(writing), *screen]
-            self._processes.append(subprocess.Popen(command, pass_fds=(writing,), stdout=log, stderr=log))
-        os.close(writing)
-        with os.fdopen(reading) as told:
-            display = told.readline().strip()
-        environment = {
-            "PATH": os.environ["PATH"],
-            **self.environment,
-            "DISPLAY": f":{display}",
-            "LIBGL_ALWAYS_SOFTWARE": "1",
-            "GALLIUM_DRIVER": "llvmpipe",
-            "QT_QPA_PLATFORM": "xcb",
-            "LC_ALL": "C.UTF-8",
-        }
+        self._screen = Screen(folder, *SCREEN_PX)
         obs = ["obs", "--multi", "--verbose", "--disable-updater", "--disable-missing-files-check"]
         with open(folder / "log", "wb") as log:
-            self._processes.append(
-                subprocess.Popen(obs, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                obs, env=self._screen.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         deadline_s = time.monotonic() + START_LIMIT_S
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
                 return
-            assert self._processes[-1].poll() is None and time.monotonic() < deadline_s, self.log[-4_000:]
+            assert self._process.poll() is None and time.monotonic() < deadline_s, self.log[-4_000:]
             time.sleep(0.1)
 
     def close(self) -> None:
-        """Ends OBS as Ctrl-C does, then the screen; removes the folder."""
-        for process in reversed(self._processes):
-            process.send_signal(signal.SIGINT)
+        """Closes OBS's window, then the screen; removes the folder. Calling it again does nothing.
+
+        Not by SIGINT: OBS 29 closes its window within the signal's handler, wherever its thread just is, and
+        now and then crashes or hangs.
+        """
+        if self._process is not None:
+            close_windows(self.display)
             try:
-                process.wait(timeout=END_LIMIT_S)
+                self.exit_code = self._process.wait(timeout=END_LIMIT_S)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._processes.clear()
+                self._process.kill()
+                self.exit_code = self._process.wait()
+            self._process = None
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
+        self._log = self.log
         self._folder.cleanup()
+
+
+def install_plugin(folder: Path) -> None:
+    """Installs the plug-in as its README says, into a user's folder of plug-ins."""
+    command = ["cmake", "--install", str(build()), "--component", "user", "--prefix", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -152,6 +152,34 @@ def test_a_daemon_speaks_while_a_voice_is_heard(server: SoundServer, toy_pack: P
         daemon.process.communicate()
 
 
+def test_clients_mute_it_and_press_its_button(server: SoundServer, toy_pack: Path) -> None:
+    daemon = Running(
+        toy_pack, "--no-greeting", "--no-page", "--microphone", DEVICE, "--set", "microphone.mode=open"
+    )
+    client = WireClient(daemon.places["control"], daemon.places["frames"], ("event/",))
+    try:
+        # "open" speaks always, so every switch begins or ends an utterance.
+        client.wait_for(lambda h: h["type"] == "state" and h["state"] == "speaking")
+        assert "set_microphone" in client.ask("hello")["capabilities"]
+        for number, (switches, event) in enumerate(
+            [
+                ({"mute": "on"}, "finished"),
+                ({"mute": "toggle"}, "utterance_started"),
+                ({"mode": "push_to_talk"}, "finished"),
+                ({"talk": "on"}, "utterance_started"),
+                ({"talk": "off"}, "finished"),
+            ]
+        ):
+            assert client.ask("set_microphone", **switches)["type"] == "ok"
+            assert client.event(event)["utterance_id"] == f"microphone-{number // 2 + 1 + number % 2}"
+        assert client.ask("set_microphone", mute="loud")["code"] == "bad_field"
+        assert daemon.end(signal.SIGINT)[0] == 0
+    finally:
+        client.close()
+        daemon.process.kill()
+        daemon.process.communicate()
+
+
 def test_a_daemon_outlives_the_sound_server(server: SoundServer, toy_pack: Path) -> None:
     daemon = Running(
         toy_pack, "--no-greeting", "--no-page", "--microphone", DEVICE, "--set", "microphone.mode=open"

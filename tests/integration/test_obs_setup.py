@@ -25,7 +25,7 @@ from PIL import Image
 from bridge.config_reader import read_settings
 from bridge.daemon import Daemon
 from bridge.errors import ObsError
-from bridge.obs import Obs, ObsAvatar
+from bridge.obs import Obs, ObsAvatar, ObsRefusedError
 from tests.integration.browser import wait_for
 from tests.integration.obs_studio import (
     FPS,
@@ -38,7 +38,6 @@ from tests.integration.obs_studio import (
 from tests.integration.wire import WireClient
 
 ROOT = Path(__file__).parents[2]
-NATIVE_STAND_IN = Path(__file__).with_name("obs_source.lua")
 BROWSER_STAND_IN = """obslua.obs_register_source({
   id = "browser_source", type = obslua.OBS_SOURCE_TYPE_INPUT, output_flags = obslua.OBS_SOURCE_VIDEO,
   get_name = function() return "Browser" end, create = function() return {} end,
@@ -65,7 +64,7 @@ def daemon(toy_pack: Path) -> Iterator[Daemon]:
 @pytest.fixture(scope="module")
 def obs() -> Iterator[ObsStudio]:
     require_obs()
-    with ObsStudio([NATIVE_STAND_IN]) as studio:
+    with ObsStudio(plugin=True) as studio:
         yield studio
 
 
@@ -161,7 +160,10 @@ def _compare(link: Obs, frames: WireClient, folder: Path) -> None:
     recent: list[Pixels] = []
 
     def same() -> bool:
-        seen = screenshot(link, "LLIA avatar")
+        try:
+            seen = screenshot(link, "LLIA avatar")
+        except ObsRefusedError:  # it has no size before its first frame
+            return False
         while frames.frames.poll(0 if recent else 3_000):
             _, header, pixels = frames.published()
             recent.append(np.frombuffer(pixels, np.uint8).reshape(header["height"], header["width"], 4))
@@ -201,8 +203,11 @@ def test_names_that_are_taken_are_told(obs: ObsStudio) -> None:
             link.set_up(AVATAR, "Main", "Mic/Aux", "")
         with pytest.raises(ObsError, match=r"no input 'Nobody'; there are .*Mic/Aux"):
             link.set_up(AVATAR, "Main", "Avatar of this test", "Nobody")
+        colour = {"inputName": "Colour", "inputKind": "color_source_v3", "inputSettings": {}}
+        link._ask("CreateInput", sceneName="Main", **colour)
         with pytest.raises(ObsError, match="cannot be delayed"):
-            link.set_up(AVATAR, "Main", "Avatar of this test", "Avatar of this test")
+            link.set_up(AVATAR, "Main", "Avatar of this test", "Colour")
+        link._ask("RemoveInput", inputName="Colour")
         link._ask("RemoveInput", inputName="Avatar of this test")
 
 

@@ -37,6 +37,9 @@ EXAMPLES: list[Message] = [
     messages.Cancel(request_id="4"),
     messages.SetState(state="listening"),
     messages.SetExpression(request_id="11", preset="happy", controls={"browInnerUp": 0.5}),
+    messages.SetExpression(preset="happy"),
+    messages.SetMicrophone(request_id="12", mode="push_to_talk", talk="on", mute="off"),
+    messages.SetMicrophone(mute="toggle"),
     messages.GetStatistics(request_id="5"),
     messages.Welcome(
         request_id="1", daemon="llia 0.1.0", capabilities=["audio_in"], limits={"payload_bytes": 4_194_304},
