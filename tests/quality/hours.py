@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,12 +106,12 @@ def chained_frames(engine: Engine, hours: float, every: int) -> Iterator[VideoFr
 
 def measure(hours: float, every: int, chained: bool, pack: str) -> tuple[dict[str, object], list[str]]:
     """The figures and the faults."""
-    start_s, poses, looks, memory = time.monotonic(), [], [], []
+    start_s, poses, looks, memory = time.monotonic(), array("f"), [], []
     with Engine(pack) as engine, engine.avatar(size_px=SIZE_PX, seed=1, lead_ms=None) as avatar:
         look, count, apart_ms = Look(engine, avatar), 0, 0.0
         frames = chained_frames(engine, hours, every) if chained else frames_of(avatar, hours, every)
         for frame in frames:
-            poses.append(frame.controls[POSE])
+            poses.extend(frame.controls[POSE])
             due_samples = count * SAMPLE_RATE_HZ // FPS
             apart_ms = max(apart_ms, abs(frame.pts_samples - due_samples) * 1000.0 / SAMPLE_RATE_HZ)
             if count % every == every - 1:
@@ -119,7 +120,7 @@ def measure(hours: float, every: int, chained: bool, pack: str) -> tuple[dict[st
             count += 1
     tenth = max(1, len(looks) // 10)
     first, last = (np.mean(part, axis=0) for part in (looks[:tenth], looks[-tenth:]))
-    pose = np.array(poses)
+    pose = np.array(poses).reshape(-1, len(POSE))
     tenth_poses = len(pose) // 10
     moved = np.abs(pose[-tenth_poses:].mean(axis=0) - pose[:tenth_poses].mean(axis=0)) / 2.0
     change = {
