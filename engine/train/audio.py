@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from engine.features import LOOKAHEAD_FRAMES, MEL_BINS, WINDOW_FRAMES, mel_timeline
 from engine.train.data.performance import Take
 from engine.train.data.shards import takes_of
-from engine.train.losses import closure_loss
 from engine.train.models.audio_encoder import MOUTH_CONTROLS, AudioEncoder, MouthHead
 from engine.train.models.config import ModelConfig
 from engine.train.models.layers import freeze_norms
@@ -25,7 +24,6 @@ MOUTH = [CONTROL_NAMES.index(n) for n in MOUTH_CONTROLS]
 CLOSE = MOUTH_CONTROLS.index("mouthClose")
 WEIGHTS = (1.0, 1.5, 1.0, 1.0, 0.7, 0.5, 2.0)
 """Per mouth control and, last, the aperture, which the lip-sync score reads."""
-CLOSURE_WEIGHT = 0.15
 NORM_SAMPLES = 300_000
 """Batch norms gather statistics until then."""
 MEL_PER_FRAME = 4
@@ -64,37 +62,23 @@ class Windows:
 
 
 def spoil(windows: Tensor) -> Tensor:
-    """Other speakers, rates, rooms and microphones on log-mel windows [B, 40, 40]."""
-    b, frames, mels = windows.shape
-    device = windows.device
+    """Gain, equalizer, noise floor and gaps on log-mel windows [B, 40, 40], for unheard voices and rooms."""
+    b, _, mels = windows.shape
 
     def r(*shape: int) -> Tensor:
-        return torch.rand(*shape, device=device)
+        return torch.rand(*shape, device=windows.device)
 
     def n(*shape: int) -> Tensor:
-        return torch.randn(*shape, device=device)
+        return torch.randn(*shape, device=windows.device)
 
-    # Shorter or longer vocal tracts stretch the mel axis, other rates the time about the frame's own moment.
-    now = WINDOW_FRAMES - LOOKAHEAD_FRAMES
-    tract, rate = 1.0 + 0.06 * n(b, 1), 1.0 + 0.1 * n(b, 1).clamp(-2.0, 2.0)
-    rows = (now + (torch.arange(frames, device=device) - now) * rate).clamp(0, frames - 1)
-    columns = (torch.arange(mels, device=device) * tract + 0.7 * n(b, 1)).clamp(0, mels - 1)
-    grid = torch.stack(
-        [
-            (columns * (2 / (mels - 1)) - 1)[:, None].expand(-1, frames, -1),
-            (rows * (2 / (frames - 1)) - 1)[:, :, None].expand(-1, -1, mels),
-        ],
-        dim=-1,
-    )
-    out = F.grid_sample(windows[:, None], grid, align_corners=True, padding_mode="border")[:, 0]
-    tilt = torch.linspace(-1, 1, mels, device=device) * n(b, 1, 1) * 0.15
+    tilt = torch.linspace(-1, 1, mels, device=windows.device) * n(b, 1, 1) * 0.15
     bumps = F.interpolate(n(b, 1, 7), mels, mode="linear") * 0.12
-    out = out + n(b, 1, 1) * 0.25 + tilt + bumps
-    # Noise adds in power: log-mels are ln(power) / 4.
-    level = out.amax((1, 2), keepdim=True) - (0.5 + 1.5 * r(b, 1, 1))
-    noise = level + F.interpolate(n(b, 1, 5), mels, mode="linear") * 0.2 + 0.05 * n(b, frames, mels)
-    noise = torch.where(r(b, 1, 1) < 0.4, noise, torch.full_like(noise, -9.0))
-    out = torch.logaddexp(4.0 * out, 4.0 * noise) / 4.0
+    out = windows + n(b, 1, 1) * 0.2 + tilt + bumps
+    floor = windows.amin((1, 2), keepdim=True) + r(b, 1, 1) * 0.9
+    out = torch.where(r(b, 1, 1) < 0.3, torch.maximum(out, floor), out)
+    shift = torch.randint(-2, 3, (b,), device=windows.device)
+    index = (torch.arange(mels, device=windows.device)[None] + shift[:, None]).clamp(0, mels - 1)
+    out = torch.gather(out, 2, index[:, None].expand_as(out))
     return torch.clamp(out + n(*out.shape) * 0.03, min=SILENCE)
 
 
@@ -135,7 +119,5 @@ def train(
         index = mine[torch.randint(0, len(mine), (batch,), device=device)]
         with half_precision(device):
             made = head(encoder(spoil(data.cut(data.starts[index]))))
-        truth = data.targets[index]
-        error = (made.float() - truth).pow(2) * weights
-        closures = CLOSURE_WEIGHT * closure_loss(made[:, -1].float(), truth[:, -1])
-        trainer.step({"mouth": error.mean(), "closures": closures}, batch)
+        error = (made.float() - data.targets[index]).pow(2) * weights
+        trainer.step({"mouth": error.mean()}, batch)

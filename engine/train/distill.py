@@ -25,10 +25,8 @@ from engine.train.diffusion import (
     clip_length,
     sigma,
 )
-from engine.train.losses import closure_loss
 from engine.train.models.config import ModelConfig
 from engine.train.models.denoiser import AppearanceNet, Denoiser, LatentDiscriminator
-from engine.train.models.latent_space import aperture
 from engine.train.precision import half_precision
 from engine.train.trainer import Schedule, Trainer, load_averaged
 
@@ -36,7 +34,6 @@ TEACHER_STEPS = 12
 POINTS = 4
 """Points of each trajectory that the student answers from; the first of them is pure noise."""
 ADVERSARIAL_WEIGHT = 0.03
-CLOSURE_WEIGHT = 0.3
 
 
 def _window(clip: Clip, x0: Tensor) -> Tensor:
@@ -114,10 +111,9 @@ def train(
             clip, bank, wanted = clip.repeated(POINTS), repeated(bank, POINTS), repeated(wanted, POINTS)
             x0 = student(x, t, *clip.cond(bank)).float()
         losses = score(prior, x0, wanted, clip)
-        made = prior.latents(x0, clip.motion_frames)
-        losses["closures"] = CLOSURE_WEIGHT * closure_loss(aperture(made), aperture(clip.x0))
         if adversarial:
             critic.requires_grad_(True)
+            made = prior.latents(x0, clip.motion_frames)
             real, fake = _judge(critic, clip, clip.x0), _judge(critic, clip, made.detach())
             critic_loss = torch.relu(1.0 - real).mean() + torch.relu(1.0 + fake).mean()
             critic_optimizer.zero_grad(set_to_none=True)

@@ -1,9 +1,8 @@
-"""Losses on pictures, [B, C, H, W] in 0..1, and on lips; each returns a scalar."""
+"""Losses on pictures; all take [B, C, H, W] in 0..1 and return a scalar."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -29,7 +28,7 @@ def ssim(image: Tensor, truth: Tensor, window: int = 7) -> Tensor:
     """Structural similarity with a box window (Wang et al. 2004), per picture: [B]."""
 
     def pool(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, window, 1)
+        return torch.nn.functional.avg_pool2d(x, window, 1)
 
     a, b = pool(image), pool(truth)
     va, vb = pool(image * image) - a * a, pool(truth * truth) - b * b
@@ -37,23 +36,3 @@ def ssim(image: Tensor, truth: Tensor, window: int = 7) -> Tensor:
     c1, c2 = 0.01**2, 0.03**2
     s = ((2 * a * b + c1) * (2 * cov + c2)) / ((a * a + b * b + c1) * (va + vb + c2))
     return s.flatten(1).mean(1)
-
-
-SHUT, PARTED = 0.05, 0.17
-"""Apertures below and above which lips are surely seen shut, or parted."""
-SEEN_SHUT, SHARPNESS = 0.15, 25.0
-"""Where the eye, and the lip-sync score, draw the line; how steeply the loss does."""
-
-
-def closure_loss(aperture: Tensor, truth: Tensor) -> Tensor:
-    """Whether lips are seen to meet where they do, and only there: binary cross entropy, a mean.
-
-    A squared error alone leaves lips a little open where a closure is likely but not sure, and so many a p,
-    b and m unseen. Apertures of any shape, 0..1; truths between SHUT and PARTED do not count.
-    """
-    shut = truth < SHUT
-    sure = shut | (truth > PARTED)
-    error = F.binary_cross_entropy_with_logits(
-        SHARPNESS * (SEEN_SHUT - aperture), shut.float(), reduction="none"
-    )
-    return (error * sure).mean()

@@ -15,8 +15,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.types import CONTROL_NAMES
-
 CONTROL_STD = (
     0.29, 0.32, 0.23, 0.22, 0.22, 0.19, 0.25, 0.20, 0.20, 0.22, 0.18, 0.23, 0.23, 0.18, 0.37, 0.34, 0.34,
     0.33, 0.34, 0.33, 0.57,
@@ -48,12 +46,3 @@ class LatentSpace(nn.Module):
     def controls(self, latents: Tensor) -> Tensor:
         """The controls a latent stands for."""
         return latents[..., 0, 0] * self.std + self.mean
-
-
-def aperture(latents: Tensor) -> Tensor:
-    """How far latents [..., 21, 1, 1] open the mouth: [...], 0 shut, about 1 wide open."""
-    jaw, close = (
-        CONTROL_STD[i] * latents[..., i, 0, 0] + CONTROL_MEAN[i]
-        for i in (CONTROL_NAMES.index("jawOpen"), CONTROL_NAMES.index("mouthClose"))
-    )
-    return jaw.clamp(min=0.0) * (1.0 - close.clamp(0.0, 1.0))
