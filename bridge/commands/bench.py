@@ -14,10 +14,11 @@ from rich.table import Table
 from bridge.errors import SettingError
 from engine.benchmark import run as measure
 
-COLUMNS = (
-    "preset", "size", "precision", "threads", "fps", "against_one_thread", "against_pack", "first_frame_ms",
-    "stages_ms", "rss_mb",
-)  # fmt: skip
+COLUMNS = {
+    "size": "px", "precision": "weights", "threads": "threads", "fps": "fps", "against_one_thread": "/ one",
+    "against_pack": "/ other", "first_frame_ms": "first ms", "stages_ms": "ms per frame", "rss_mb": "MB",
+}  # fmt: skip
+"""What a row shows of a result, and under which heading; all of it fits into 80 columns."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -63,10 +64,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _table(results: dict[str, Any]) -> Table:
-    machine = results["machine"]
-    table = Table(title=f"{machine['processor']}, {machine['cores']} cores", title_justify="left")
-    for column in COLUMNS:
-        table.add_column(column, no_wrap=True)
+    machine, first = results["machine"], results["results"][0]
+    title = f"{first['preset']} {first['version']}: {machine['processor']}, {machine['cores']} cores"
+    table = Table(title=title, title_justify="left", padding=0)
+    for heading in COLUMNS.values():
+        table.add_column(heading, no_wrap=True)
     for result in results["results"]:
         stages = "\n".join(f"{name} {ms}" for name, ms in result["stages_ms"].items())
         values = {**result, "stages_ms": stages}

@@ -32,11 +32,13 @@ UPGRADE = {
 
 @contextmanager
 def live_avatar(pack: Path) -> Iterator[AvatarSession]:
-    live = Packs(EngineConfig(pack=str(pack), size_px=128), lead_ms=200.0, queue_limit_s=60.0).open()
+    packs = Packs(EngineConfig(pack=str(pack), size_px=128), lead_ms=200.0, queue_limit_s=60.0)
+    live = packs.open()
     try:
         yield live
     finally:
         live.close()
+        packs.close()
 
 
 @contextmanager

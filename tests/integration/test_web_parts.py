@@ -82,7 +82,8 @@ def test_everything_offered_is_shown_and_asked_for(
     require_program("chromium", "chromedriver")
     parts = Parts()
     config = EngineConfig(pack=str(toy_pack), size_px=64)
-    other = Packs(config, lead_ms=200.0, queue_limit_s=60.0).open()
+    packs = Packs(config, lead_ms=200.0, queue_limit_s=60.0)
+    other = packs.open()
     other.avatar_id, other.name = "second", "other"
     avatars = [session]
     running = WebServer(lambda: avatars, parts.panel, "127.0.0.1", 0, ENDPOINTS)
@@ -126,6 +127,7 @@ def test_everything_offered_is_shown_and_asked_for(
     finally:
         running.close()
         other.close()
+        packs.close()
 
 
 def test_the_page_records_the_daemons_avatar(toy_pack: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from tests.unity.compile import ROOT, core_tests, golden_tests
 from tests.unity.nunit import run_nunit
 
 pytestmark = pytest.mark.program("mcs", "mono", "nunit-console")
+LEFT_OUT = ("set_microphone", "shared_frame")
+"""What the package does not speak, as GoldenTests.cs says."""
 GOLDEN = ROOT / "tests" / "protocol" / "golden.json"
 
 
@@ -19,4 +21,5 @@ def test_core_tests_pass() -> None:
 
 def test_golden_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLIA_GOLDEN", str(GOLDEN))
-    assert run_nunit(golden_tests()) == len(json.loads(GOLDEN.read_text(encoding="utf-8"))) + 1
+    entries = [e for e in json.loads(GOLDEN.read_text(encoding="utf-8")) if e["type"] not in LEFT_OUT]
+    assert run_nunit(golden_tests()) == len(entries) + 1

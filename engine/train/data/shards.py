@@ -48,7 +48,8 @@ def view_of(box: geo.Box) -> View:
     )
 
 
-REGIONS = {name: box.grow(geo.REGION_MARGIN_PX) for name, box in PATCH_BOXES.items()}
+REGIONS = {name: box.grow(geo.REGION_MARGIN_PX) for name, box in {**PATCH_BOXES, "mouth": geo.MOUTH}.items()}
+"""Where patches may be carried; of the mouth so much as the reader looks at."""
 
 
 def to_bytes(image: Tensor) -> Array:

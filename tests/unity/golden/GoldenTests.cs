@@ -15,9 +15,13 @@ namespace Llia.Tests
     [TestFixture]
     internal sealed class GoldenTests
     {
+        /// <summary>The daemon's own microphone and memory that a reader maps: this package asks for neither.</summary>
+        private static readonly HashSet<string> s_leftOut = new HashSet<string> { "set_microphone", "shared_frame" };
+
         private static readonly List<Dictionary<string, object>> s_entries =
             new JavaScriptSerializer().Deserialize<List<Dictionary<string, object>>>(
-                File.ReadAllText(Environment.GetEnvironmentVariable("LLIA_GOLDEN")));
+                File.ReadAllText(Environment.GetEnvironmentVariable("LLIA_GOLDEN")))
+                .Where(entry => !s_leftOut.Contains((string)entry["type"])).ToList();
 
         private static IEnumerable<TestCaseData> Entries()
         {
