@@ -9,6 +9,7 @@ every picture looked at becomes the next reference.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from array import array
@@ -20,30 +21,23 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-import bridge
-from bridge.audio_file import decode_audio
 from engine.pipeline import AvatarPipeline, Engine
 from engine.portrait import to_planes
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ, AudioChunk, VideoFrame
+from tests.quality.performing import greeting
+from tests.reliability.processes import rss_mib
 from tests.reliability.report import bounded, tell
 
 Float = npt.NDArray[np.float32]
-GREETING = Path(bridge.__file__).parent / "assets" / "greeting.wav"
 FPS = 25
 SIZE_PX = 384
 POSE = [CONTROL_NAMES.index(n) for n in ("headYaw", "headPitch", "headRoll", "headShift")]
 STATM = Path("/proc/self/statm")
 
 
-def rss_mb() -> float:
-    """Memory that this process holds, MB; 0 where the system does not tell."""
-    return int(STATM.read_text().split()[1]) * 4096 / 1e6 if STATM.exists() else 0.0
-
-
 def speech(rng: np.random.Generator) -> Iterator[tuple[Float, str]]:
     """A sentence and the pause after it, again and again, at changing loudness."""
-    voice = np.concatenate(list(decode_audio(GREETING, rate_hz=SAMPLE_RATE_HZ)), axis=1)[0]
-    number = 0
+    voice, number = greeting(), 0
     while True:
         yield (voice * rng.uniform(0.4, 1.2)).clip(-1.0, 1.0).astype(np.float32), f"sentence {number}"
         pause = rng.standard_normal(int(rng.uniform(0.5, 8.0) * SAMPLE_RATE_HZ)) * 1e-4
@@ -116,7 +110,7 @@ def measure(hours: float, every: int, chained: bool, pack: str) -> tuple[dict[st
             apart_ms = max(apart_ms, abs(frame.pts_samples - due_samples) * 1000.0 / SAMPLE_RATE_HZ)
             if count % every == every - 1:
                 looks.append(look(frame.rgba))
-                memory.append(rss_mb())
+                memory.append(rss_mib(os.getpid()) if STATM.exists() else 0.0)
             count += 1
     tenth = max(1, len(looks) // 10)
     first, last = (np.mean(part, axis=0) for part in (looks[:tenth], looks[-tenth:]))
@@ -140,7 +134,7 @@ def measure(hours: float, every: int, chained: bool, pack: str) -> tuple[dict[st
         "deviation of the pose in each tenth": [
             round(float(part.std(axis=0).mean()), 3) for part in np.array_split(pose, 10)
         ],
-        "memory, MB": [
+        "memory, MiB": [
             round(float(v)) for v in np.array(memory)[np.linspace(0, len(memory) - 1, 6).astype(int)]
         ],
         "frames apart from their sound, most, ms": "-" if chained else round(apart_ms, 3),

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-import bridge
-from bridge.audio_file import decode_audio
 from bridge.blendshapes import HEAD_RANGE_DEG
 from engine.pipeline import Engine
 from engine.train.data import augment
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ, AudioChunk, AvatarState
 from tests.quality.lipsync import SHUT
-from tests.quality.performing import aperture, controls_of, perform
+from tests.quality.performing import aperture, controls_of, greeting, perform
 from tests.reliability.report import bounded, tell
 
 Float = npt.NDArray[np.float32]
-GREETING = Path(bridge.__file__).parent / "assets" / "greeting.wav"
 FPS = 25
 BLINKS_PER_MIN = (6.0, 40.0)
 HEAD_DEG = (0.3, 8.0)
@@ -69,8 +65,7 @@ def nods(pitch_deg: Float) -> int:
 
 def voice(seconds: float) -> Float:
     """The greeting over and over, with pauses."""
-    greeting = np.concatenate(list(decode_audio(GREETING, rate_hz=SAMPLE_RATE_HZ)), axis=1)[0]
-    turn = np.concatenate([greeting, np.zeros(SAMPLE_RATE_HZ, np.float32)])
+    turn = np.concatenate([greeting(), np.zeros(SAMPLE_RATE_HZ, np.float32)])
     return np.resize(turn, round(seconds * SAMPLE_RATE_HZ)).astype(np.float32)
 
 

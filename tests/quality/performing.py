@@ -8,12 +8,19 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from bridge.audio_file import decode_audio
+from bridge.daemon import GREETING
 from engine.pipeline import AvatarPipeline, Engine
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ, AudioChunk, AvatarState, VideoFrame
 
 Float = npt.NDArray[np.float32]
 JAW, CLOSE = CONTROL_NAMES.index("jawOpen"), CONTROL_NAMES.index("mouthClose")
 BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
+
+
+def greeting() -> Float:
+    """The daemon's greeting, 16 kHz mono: speech that every checkout has."""
+    return np.concatenate(list(decode_audio(GREETING, rate_hz=SAMPLE_RATE_HZ)), axis=1)[0]
 
 
 def aperture(controls: Float) -> Float:
@@ -30,10 +37,9 @@ def perform(
     watched: bool = False,
     seed: int = 1,
     size_px: int = 256,
-    picture: str | None = None,
 ) -> Iterator[VideoFrame]:
     """Frames of a whole recording (16 kHz mono); without `watched` no picture is decoded but the first."""
-    with engine.avatar(picture, size_px=size_px, seed=seed, lead_ms=None) as avatar:
+    with engine.avatar(size_px=size_px, seed=seed, lead_ms=None) as avatar:
         avatar.watched = watched
         avatar.set_state(state)
         yield from _fed(avatar, samples)

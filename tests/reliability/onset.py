@@ -27,7 +27,7 @@ from tests.integration.sound_server import DEVICE, RATE_HZ, SoundServer
 from tests.integration.wire import WireClient
 from tests.reliability.barge_in import aperture
 from tests.reliability.processes import DaemonProcess
-from tests.reliability.report import bounded, quantile, tell
+from tests.reliability.report import bounded, median_p95_max, tell
 
 Float = npt.NDArray[np.float64]
 
@@ -160,20 +160,17 @@ def onset(words: int, pack: str, seed: int, flags: list[str]) -> tuple[dict[str,
     if len(moved) < 0.9 * words:
         faults.append(f"the mouth moved for {len(moved)} words of {words} only")
 
-    def shares(values: list[float]) -> list[float]:
-        return [round(quantile(values, share), 1) for share in (0.5, 0.95, 1.0)]
-
     told = received.statistics
     return {
         "pack": pack,
         "flags": " ".join(flags),
         "words": words,
-        "onset_to_moved_mouth_ms_median_p95_max": shares(moved),
-        "onset_to_its_frame_ms_median_p95_max": shares(echoed),
-        "arrival_to_frame_ms_median_p95_max": shares(latencies),
-        "lead_ms_median_p95_max": shares([each["lead_ms"] for each in told]),
-        "compute_ms_median_p95_max": shares([each["compute_ms"] for each in told]),
-        "waiting_ms_median_p95_max": shares([each["queues"]["speech_ms"] for each in told]),
+        "onset_to_moved_mouth_ms_median_p95_max": median_p95_max(moved),
+        "onset_to_its_frame_ms_median_p95_max": median_p95_max(echoed),
+        "arrival_to_frame_ms_median_p95_max": median_p95_max(latencies),
+        "lead_ms_median_p95_max": median_p95_max([each["lead_ms"] for each in told]),
+        "compute_ms_median_p95_max": median_p95_max([each["compute_ms"] for each in told]),
+        "waiting_ms_median_p95_max": median_p95_max([each["queues"]["speech_ms"] for each in told]),
         "stalls": told[-1]["stalls"] - told[0]["stalls"] if told else -1,
         "skipped_audio_ms": round(statistics["skipped_audio_ms"]),
         "stages_ms": {name: round(ms, 1) for name, ms in statistics["stages_ms"].items()},

@@ -25,6 +25,11 @@ def quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
 
 
+def median_p95_max(values: list[float]) -> list[float]:
+    """The three figures that tell of a delay, to a tenth."""
+    return [round(quantile(values, share), 1) for share in (0.5, 0.95, 1.0)]
+
+
 def tell(result: dict[str, Any], faults: list[str]) -> int:
     """Prints the figures and what was wrong; returns the exit code."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
