@@ -100,9 +100,9 @@ class _Variant:
     def precision(self) -> str:
         """Of the graphs that run per frame."""
         graphs = self.engine.manifest.graphs
-        kinds = {name: graphs[name].precision for name in ("denoiser", "decoder")}
+        kinds = {name: graphs[name].precision for name in ("denoiser", *self.engine.manifest.patches)}
         if len(set(kinds.values())) == 1:
-            return kinds["decoder"]
+            return kinds["denoiser"]
         return ", ".join(f"{name} {kind}" for name, kind in kinds.items())
 
 

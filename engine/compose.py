@@ -6,6 +6,7 @@ OpenCV does it, on bytes and outside the graph: at 384 px in 1.1 ms where onnxru
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,54 +15,97 @@ import numpy.typing as npt
 Float = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
+_RELATIVE = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
+
+
+def cut_out(picture: Bytes, box: Sequence[float], sides: Sequence[int]) -> Bytes:
+    """A part of a picture, its edge going on outside.
+
+    Args:
+        picture: uint8 [S, S, 4].
+        box: left, top, right, bottom of the part, -1..1 across the picture.
+        sides: height and width of what is wanted.
+
+    Returns:
+        uint8 [height, width, 3], its RGB.
+    """
+    half, (left, top, right, bottom), (height, width) = picture.shape[0] / 2, box, sides
+    xs = left + (np.arange(width) + 0.5) * ((right - left) / width)
+    ys = top + (np.arange(height) + 0.5) * ((bottom - top) / height)
+    places = cv2.merge(np.meshgrid(*((axis + 1.0) * half - 0.5 for axis in (xs, ys)))).astype(np.float32)
+    return _sampled(np.ascontiguousarray(picture[..., :3]), places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What lies over a part of the moved picture.
+
+    Attributes:
+        box: left, top, right, bottom of its place in the unmoved picture, -1..1.
+        rgba: uint8 [h, w, 4], RGB multiplied by the cover, and the cover (255 hides the picture).
+    """
+
+    box: Sequence[float]
+    rgba: Bytes
+
+
+def paint(under: Bytes, flow: Float, levels: Bytes, box: Sequence[float]) -> Patch:
+    """A patch of old pixels moved and new ones.
+
+    Args:
+        under: uint8 [h, w, 3], what the patch covers of the unmoved picture (`cut_out`).
+        flow: float32 [2, h', w'] (x, y), how far from each of the patch's pixels the picture's pixel lies
+            that it shows, in halves of the picture's side.
+        levels: uint8 [h, w, 5], new RGB multiplied by their share, the share of the moved picture, and the
+            cover: both shares together.
+        box: see `Patch`.
+    """
+    (height, width), (left, top, right, bottom) = under.shape[:2], box
+    offsets = _resized(flow, (width / (right - left), height / (bottom - top)), (height, width))
+    moved = _sampled(under, offsets, _RELATIVE, cv2.BORDER_REPLICATE)
+    kept = cv2.multiply(moved, np.ascontiguousarray(levels[..., 3:4].repeat(3, axis=2)), scale=1 / 255)
+    rgb = cv2.add(kept, np.ascontiguousarray(levels[..., :3]))
+    return Patch(box, np.dstack([rgb, levels[..., 4]]))
+
 
 class Composer:
     """Makes frames of one picture at one size."""
 
-    def __init__(self, ref_picture: Bytes, sheet_box: Sequence[float]) -> None:
-        """Keeps the picture.
-
-        Args:
-            ref_picture: uint8 [S, S, 4], straight RGB bled under the edges, and alpha.
-            sheet_box: left, top, right, bottom of the sheet's place in the unmoved picture, -1..1.
-        """
+    def __init__(self, ref_picture: Bytes) -> None:
+        """Keeps the picture, uint8 [S, S, 4]: straight RGB bled under the edges, and alpha."""
         self._picture = ref_picture
         self._half_px = ref_picture.shape[0] / 2
-        self._box_px = (np.asarray(sheet_box, np.float64) + 1.0) * self._half_px
 
-    def compose(self, flow: Float, patch_flow: Float, sheet: Bytes) -> Bytes:
+    def compose(self, flow: Float, patch_flow: Float, patches: Sequence[Patch]) -> Bytes:
         """One frame.
 
         Args:
             flow: float32 [2, h, w] (x, y), how far from each output pixel the picture's pixel lies, in
                 halves of the picture's side.
-            patch_flow: the same for the sheet, in the unmoved picture.
-            sheet: uint8 [hs, ws, 4], RGB multiplied by the cover, and the cover (255 hides the picture).
+            patch_flow: the same for the patches, in the unmoved picture.
+            patches: each is laid over those before it.
 
         Returns:
             uint8 [S, S, 4], straight alpha (the moved picture's own).
         """
-        offsets = self._resized(flow, (self._half_px, self._half_px))
-        frame = _sampled(
-            self._picture, offsets, cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP, cv2.BORDER_REPLICATE
-        )
-        rows, columns = self._reach(patch_flow)
-        if rows.start < rows.stop and columns.start < columns.stop:
-            seen = frame[rows, columns]
-            seen[:] = _laid_over(seen, self._carried(patch_flow, sheet, rows, columns))
+        side = self._picture.shape[0]
+        offsets = _resized(flow, (self._half_px, self._half_px), (side, side))
+        frame = _sampled(self._picture, offsets, _RELATIVE, cv2.BORDER_REPLICATE)
+        for patch in patches:
+            rows, columns = self._reach(patch_flow, patch.box)
+            if rows.start < rows.stop and columns.start < columns.stop:
+                seen = frame[rows, columns]
+                seen[:] = _laid_over(seen, self._carried(patch_flow, patch, rows, columns))
         return frame
 
-    def _resized(self, flow: Float, scale: Sequence[float]) -> Float:
-        """A flow times a scale for x and y, at the output's size: float32 [S, S, 2]."""
-        side = self._picture.shape[0]
-        scaled = cv2.merge([flow[0] * np.float32(scale[0]), flow[1] * np.float32(scale[1])])
-        resized: Float = cv2.resize(scaled, (side, side), interpolation=cv2.INTER_LINEAR)
-        return resized
+    def _box_px(self, box: Sequence[float]) -> list[float]:
+        sides: list[float] = ((np.asarray(box, np.float64) + 1.0) * self._half_px).tolist()
+        return sides
 
-    def _reach(self, patch_flow: Float) -> tuple[slice, slice]:
-        """Rows and columns of the frame that the sheet can reach."""
+    def _reach(self, patch_flow: Float, box: Sequence[float]) -> tuple[slice, slice]:
+        """Rows and columns of the frame that a patch can reach."""
         side = self._picture.shape[0]
-        left, top, right, bottom = self._box_px
+        left, top, right, bottom = self._box_px(box)
         low, high = patch_flow.min(axis=(1, 2)), patch_flow.max(axis=(1, 2))
         first = np.array([left, top]) - high * self._half_px
         last = np.array([right, bottom]) - low * self._half_px
@@ -69,17 +113,25 @@ class Composer:
         x1, y1 = np.ceil(last.clip(0, side)).astype(int).tolist()
         return slice(y0, y1), slice(x0, x1)
 
-    def _carried(self, patch_flow: Float, sheet: Bytes, rows: slice, columns: slice) -> Bytes:
-        """The sheet as it lies in a part of the frame: uint8 [rows, columns, 4]."""
-        height, width = sheet.shape[:2]
-        left, top, right, bottom = self._box_px
+    def _carried(self, patch_flow: Float, patch: Patch, rows: slice, columns: slice) -> Bytes:
+        """A patch as it lies in a part of the frame: uint8 [rows, columns, 4]."""
+        side, (height, width) = self._picture.shape[0], patch.rgba.shape[:2]
+        left, top, right, bottom = self._box_px(patch.box)
         scale_x, scale_y = width / (right - left), height / (bottom - top)
         scale = (self._half_px * scale_x, self._half_px * scale_y)
-        offsets = self._resized(patch_flow, scale)[rows, columns]
+        offsets = _resized(patch_flow, scale, (side, side))[rows, columns]
         xs = ((np.arange(columns.start, columns.stop) + 0.5 - left) * scale_x - 0.5).astype(np.float32)
         ys = ((np.arange(rows.start, rows.stop) + 0.5 - top) * scale_y - 0.5).astype(np.float32)
         places = offsets + cv2.merge(np.meshgrid(xs, ys))
-        return _sampled(sheet, places, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        return _sampled(patch.rgba, places, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+
+
+def _resized(flow: Float, scale: Sequence[float], sides: tuple[int, int]) -> Float:
+    """A flow times a scale for x and y, at another height and width: float32 [height, width, 2]."""
+    scaled = cv2.merge([flow[0] * np.float32(scale[0]), flow[1] * np.float32(scale[1])])
+    height, width = sides
+    resized: Float = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return resized
 
 
 def _sampled(picture: Bytes, places: Float, how: int, border: int) -> Bytes:

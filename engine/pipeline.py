@@ -99,7 +99,7 @@ class Engine:
     def _warm_up(self, together: threading.Barrier) -> None:
         """Every thread runs once what it will run per frame, so that the first frame does not wait for it."""
         together.wait()
-        for name in ("audio_encoder", "denoiser", "decoder"):
+        for name in ("audio_encoder", "denoiser", "decoder", *self.manifest.patches):
             self.graphs[name].warm_up(F=1)
 
     def close(self) -> None:
@@ -162,10 +162,16 @@ class Engine:
             avatar.set_expression(expression)
         return avatar
 
-    def decoder(self, portrait: Portrait, size_px: int) -> Decoder:
-        """Makes pictures of a portrait at a size."""
-        composer = Composer(portrait.ref_picture(size_px), self.manifest.sheet_box)
-        return Decoder(self.graphs["decoder"], portrait.banks, composer)
+    def decoder(self, portrait: Portrait, size_px: int, *, reuse: bool = False) -> Decoder:
+        """Makes pictures of a portrait at a size; `reuse` as for `Decoder`."""
+        return Decoder(
+            self.graphs,
+            self.manifest,
+            portrait.banks,
+            portrait.ref_picture(REF_IMAGE_PX),
+            Composer(portrait.ref_picture(size_px)),
+            reuse=reuse,
+        )
 
     def edited(self, portrait: Portrait, controls: Float) -> Portrait:
         """A portrait whose picture shows other controls [21]; the last few stay prepared."""
@@ -215,7 +221,7 @@ class AvatarPipeline:
             manifest.noise_scale,
             seed,
         )
-        self._decoder = engine.decoder(portrait, size_px)
+        self._decoder = engine.decoder(portrait, size_px, reuse=lead_ms is not None)
         # Everything below, down to the channels, is guarded by this condition.
         self._changed = threading.Condition()
         self._audio = AudioRing()

@@ -12,10 +12,20 @@ import torch
 
 from engine.errors import EngineError
 from engine.export.avatars import draw_avatars
-from engine.export.pack import Networks, export_fp32, graph_specs, quantize, write_manifest
+from engine.export.pack import (
+    Networks,
+    export_fp32,
+    graph_specs,
+    levels_per_unit,
+    patch_feeds,
+    quantize,
+    write_manifest,
+)
 from engine.export.parity import differences
 from engine.train.data.shards import open_folder
 from engine.train.models.config import PRESETS
+
+CALIBRATION_EXAMPLES = 48
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -49,9 +59,13 @@ def _export(args: argparse.Namespace) -> None:
     nets = Networks(args.runs, PRESETS[args.preset], args.denoiser)
     fp32: Path = args.runs / "fp32"
     export_fp32(nets, fp32)
-    precision = quantize(fp32, args.out, args.runs / args.pairs, int8=args.precision == "int8")
+    feeds = patch_feeds(fp32, args.runs / args.pairs, CALIBRATION_EXAMPLES)
+    precision = quantize(fp32, args.out, feeds, int8=args.precision == "int8")
+    levels = levels_per_unit(fp32, feeds[::4])
     draw_avatars(args.out / "avatars")
-    write_manifest(args.out, PRESETS[args.preset], args.preset, args.pack_version, precision, args.avatar)
+    write_manifest(
+        args.out, PRESETS[args.preset], args.preset, args.pack_version, precision, levels, args.avatar
+    )
     parity = {}
     arrays = open_folder(args.runs / args.pairs)
     picture = torch.from_numpy(np.array(arrays["ref"][-1:])).float() / 255.0

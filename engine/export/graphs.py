@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
@@ -14,64 +15,168 @@ from torch import Tensor, nn
 
 from engine.train.instruments import READER_PX, READER_REGION
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import Autoencoder, patch_sheet, views, working_size
+from engine.train.models.autoencoder import Autoencoder, Decoder, PatchHead, along, views, working_size
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import FaceLocator, Reader, face_mask
 from engine.train.models.latent_space import LATENT_SHAPE
 
 OPSET = 17
-DECODER_BANKS = (
-    "ref_latent", "flow_fields", "patch_flow_fields", "mouth_quarter", "mouth_half", "mouth_crop",
-    "eyes_quarter", "eyes_half", "eyes_crop",
-)  # fmt: skip
-BANKS = ("bank", *DECODER_BANKS)
+DECODER_BANKS = ("ref_latent", "flow_fields", "patch_flow_fields")
+PATCH_BANKS = {
+    name: ("ref_latent", f"{name}_quarter", f"{name}_half", f"{name}_visible") for name in ("mouth", "eyes")
+}
+BANKS = ("bank", *dict.fromkeys((*DECODER_BANKS, *PATCH_BANKS["mouth"], *PATCH_BANKS["eyes"])))
+EYES = geo.Box(geo.FACE.left, geo.FACE.top, geo.FACE.width, geo.EYES[0].height)
+"""Both eyes and what is between them."""
+
+
+def visible(crop: Tensor, window: Tensor) -> Tensor:
+    """Where a patch may cover the picture, as the decoder's graph takes it: [B, 4, H / 2, W / 2]."""
+    return F.pixel_unshuffle(crop[:, 3:] * window, 2)
 
 
 class ReferenceGraph(nn.Module):
     """ref_image [1, 4, 384, 384] premultiplied -> all banks, in the order of BANKS."""
 
-    def __init__(self, autoencoder: Autoencoder, appearance: AppearanceNet, locator: FaceLocator) -> None:
+    def __init__(
+        self, autoencoder: Autoencoder, appearance: AppearanceNet, locator: FaceLocator, denoiser: Denoiser
+    ) -> None:
         super().__init__()
+        self.denoiser = denoiser
         self.encoder, self.reference = autoencoder.encoder, autoencoder.reference
         self.appearance, self.locator = appearance, locator
+        self.mouth_window, self.eyes_window = autoencoder.decoder.mouth.window, autoencoder.decoder.eyes.window
 
     def forward(self, ref_image: Tensor) -> tuple[Tensor, ...]:
         small = working_size(ref_image)
         banks = self.reference(ref_image)
-        banks["bank"] = self.appearance(small, face_mask(self.locator(small), AppearanceNet.GRID))
+        seen = self.appearance(small, face_mask(self.locator(small), AppearanceNet.GRID))
+        banks["bank"] = self.denoiser.keys_values(seen)
         banks["ref_latent"] = self.encoder(views(ref_image), views(ref_image))
+        banks["mouth_visible"] = visible(banks["mouth_crop"], self.mouth_window)
+        banks["eyes_visible"] = visible(banks["eyes_crop"], self.eyes_window)
         return tuple(banks[name] for name in BANKS)
 
 
 class DecoderGraph(nn.Module):
-    """latents [F, 21, 1, 1] and banks -> what `engine.compose` makes frames of.
+    """latents [F, 21, 1, 1] and DECODER_BANKS -> flow [F, 2, 96, 96] and patch_flow [F, 2, 24, 24].
 
-    flow [F, 2, 96, 96] and patch_flow [F, 2, 24, 24] in halves of the picture's side, and the patches' sheet,
-    uint8 [F, 160, 164, 4].
+    Where the picture's and the patches' pixels come from, in halves of the picture's side.
     """
 
-    def __init__(self, autoencoder: Autoencoder) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        self.decoder = autoencoder.decoder
+        self.decoder = decoder
 
-    def forward(self, latents: Tensor, *banks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        frames = latents.shape[0]
-        named = dict(zip(DECODER_BANKS, banks, strict=True))
-        for name, bank in named.items():
-            if name.startswith("eyes_"):
-                named[name] = bank.repeat(frames, 1, 1, 1)
-            elif not name.endswith("fields"):
-                named[name] = bank.expand(frames, -1, -1, -1)
-        decoded = self.decoder(latents, named["ref_latent"], named)
-        sheet = patch_sheet(decoded)
-        sheet = torch.minimum(sheet, sheet[:, 3:]).clamp(min=0.0)
-        levels = (sheet * 255.0 + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
+    def forward(
+        self, latents: Tensor, ref_latent: Tensor, fields: Tensor, patch_fields: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ref_latent = ref_latent.expand_as(latents)
+        flow = self.decoder.flow(latents, ref_latent, fields)
+        patch_flow = self.decoder.patch_flow(latents, ref_latent, patch_fields)
         # Said in so many words: the manifest states these sizes.
-        return (
-            decoded["flow"].reshape(-1, 2, geo.WORKING_PX, geo.WORKING_PX),
-            decoded["patch_flow"].reshape(-1, 2, 24, 24),
-            levels.reshape(-1, geo.FACE.height, geo.FACE.width, 4),
-        )
+        return flow.reshape(-1, 2, geo.WORKING_PX, geo.WORKING_PX), patch_flow.reshape(-1, 2, 24, 24)
+
+
+class PatchPixels(nn.Module):
+    """A patch head without the last steps, which `engine.compose` does.
+
+    Its last convolution is two here, since only colours bear INT8; pixels are told in four quarters of half
+    the size until they are bytes, which are quicker to move about.
+    """
+
+    LEVELS = 5
+    reach: Tensor
+    least: Tensor
+    most: Tensor
+
+    def __init__(self, head: PatchHead, box: geo.Box) -> None:
+        super().__init__()
+        self.head, self.box = head, box
+        last = cast(nn.Conv2d, head.out[0])
+        colours = 4 * self.LEVELS
+        self.colours = _part(last, slice(colours))
+        self.flow = _part(last, slice(colours, last.out_channels))
+        # Coordinates of the box are -1..1 across it; the flow is told in halves of the picture's side, and ends
+        # at the box's edge.
+        across = torch.tensor([box.width, box.height]).view(2, 1, 1) / geo.REFERENCE_PX
+        grid = geo.centre_grid(box.height, box.width, torch.device("cpu"))[0]
+        limit = geo.inside(box.height, box.width)
+        self.register_buffer("reach", PatchHead.FLOW_SCALE * across)
+        self.register_buffer("least", (-limit - grid) * across)
+        self.register_buffer("most", (limit - grid) * across)
+
+    def forward(
+        self, latent_map: Tensor, quarter: Tensor, half: Tensor, shown: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Levels uint8 [B, H, W, 5] (new RGB, how much of the moved picture stays, cover), flow [B, 2, H, W]."""
+        y = self.head.features(latent_map, quarter, half)
+        height, width = self.box.height // 2, self.box.width // 2
+        new, cover, mix = self.colours(y).split([12, 4, 4], dim=1)
+        cover = along(torch.mul, torch.sigmoid(cover - 1.0), shown)
+        painted = cover * torch.sigmoid(mix)
+        rgb = (new + 0.5).clamp(0.0, 1.0).reshape(-1, 3, 4, height, width) * painted[:, None]
+        levels = torch.cat([rgb.reshape(-1, 12, height, width), cover - painted, cover], dim=1)
+        levels = (levels * 255.0 + 0.5).to(torch.uint8).reshape(-1, self.LEVELS, 2, 2, height, width)
+        levels = levels.permute(0, 4, 2, 5, 3, 1).reshape(-1, 2 * height, 2 * width, self.LEVELS)
+        flow = F.pixel_shuffle(self.flow(y), 2) * self.reach
+        return levels, torch.minimum(torch.maximum(flow, self.least), self.most)
+
+
+def _part(layer: nn.Conv2d, channels: slice) -> nn.Conv2d:
+    """A convolution that gives some of another's outputs."""
+    assert layer.bias is not None
+    weight, bias = layer.weight.data[channels].clone(), layer.bias.data[channels].clone()
+    part = nn.Conv2d(layer.in_channels, len(bias), 3, 1, 1)
+    part.weight, part.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return part
+
+
+class MouthGraph(nn.Module):
+    """latents [F, 21, 1, 1] and PATCH_BANKS -> levels uint8 [F, 72, 80, 5], flow [F, 2, 72, 80]."""
+
+    box = geo.LIPS
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.latent_map, self.pixels = decoder.mouth_latent, PatchPixels(decoder.mouth, geo.LIPS)
+
+    def forward(
+        self, latents: Tensor, ref_latent: Tensor, quarter: Tensor, half: Tensor, shown: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        both = torch.cat([latents, latents - ref_latent], dim=1)
+        levels, flow = self.pixels(self.latent_map(both), quarter, half, shown)
+        height, width = self.box.height, self.box.width
+        return levels.reshape(-1, height, width, PatchPixels.LEVELS), flow.reshape(-1, 2, height, width)
+
+
+class EyesGraph(nn.Module):
+    """The same for both eyes, as they lie beside each other: [F, 88, 164, 5], [F, 2, 88, 164]."""
+
+    box = EYES
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.latent_maps = decoder.eye_latents
+        self.pixels = PatchPixels(decoder.eyes, geo.EYES[0])
+
+    def forward(
+        self, latents: Tensor, ref_latent: Tensor, quarter: Tensor, half: Tensor, shown: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        both = torch.cat([latents, latents - ref_latent], dim=1)
+        maps = torch.stack([net(both) for net in self.latent_maps], dim=1).flatten(0, 1)
+        levels, flow = self.pixels(maps, quarter, half, shown)
+        one, width, apart = geo.EYES[0], self.box.width, geo.EYES_APART_PX
+        levels = levels.reshape(-1, 2, one.height, one.width, PatchPixels.LEVELS)
+        flow = flow.reshape(-1, 2, 2, one.height, one.width)
+        # The right eye is drawn in a mirror.
+        mirror = flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+        levels = torch.cat([F.pad(levels[:, 0], (0, 0, 0, apart)), levels[:, 1].flip(2)], dim=2)
+        flow = torch.cat([F.pad(flow[:, 0], (0, apart)), flow[:, 1].flip(3) * mirror], dim=3)
+        return levels.reshape(-1, one.height, width, PatchPixels.LEVELS), flow.reshape(-1, 2, one.height, width)
+
+
+PATCH_GRAPHS = {"mouth": MouthGraph, "eyes": EyesGraph}
 
 
 class DenoiserGraph(nn.Module):

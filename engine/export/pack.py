@@ -16,10 +16,13 @@ import torch
 from torch import Tensor
 
 from engine import features
+from engine.compose import paint
 from engine.errors import EngineError
 from engine.export.graphs import (
     BANKS,
     DECODER_BANKS,
+    PATCH_BANKS,
+    PATCH_GRAPHS,
     DecoderGraph,
     DenoiserGraph,
     GraphSpec,
@@ -84,7 +87,7 @@ def graph_specs(
     """
     config, frames = nets.config, 3
     image = torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX) if picture is None else picture
-    reference = ReferenceGraph(nets.autoencoder, nets.appearance, nets.locator).eval()
+    reference = ReferenceGraph(nets.autoencoder, nets.appearance, nets.locator, nets.denoiser).eval()
     banks = dict(zip(BANKS, reference(image), strict=True))
     windows = torch.randn(frames, features.WINDOW_FRAMES, features.MEL_BINS)
     clip = torch.randn(1, frames, *LATENT_SHAPE)
@@ -114,11 +117,20 @@ def graph_specs(
             {k: {1: "F"} for k in ("x", "state", "x0", "latents")} | {"audio_emb": per_frame},
         ),
         "decoder": GraphSpec(
-            DecoderGraph(nets.autoencoder),
+            DecoderGraph(nets.autoencoder.decoder),
             {"latents": shown, **{k: banks[k] for k in DECODER_BANKS}},
-            ["flow", "patch_flow", "sheet"],
-            {k: per_frame for k in ("latents", "flow", "patch_flow", "sheet")},
+            ["flow", "patch_flow"],
+            {k: per_frame for k in ("latents", "flow", "patch_flow")},
         ),
+        **{
+            name: GraphSpec(
+                graph(nets.autoencoder.decoder),
+                {"latents": shown, **{k: banks[k] for k in PATCH_BANKS[name]}},
+                ["levels", "flow"],
+                {k: per_frame for k in ("latents", "levels", "flow")},
+            )
+            for name, graph in PATCH_GRAPHS.items()
+        },
         "face_locator": GraphSpec(
             nets.locator, {"image": torch.rand(1, 4, geo.WORKING_PX, geo.WORKING_PX)}, ["landmarks"], {}
         ),
@@ -144,8 +156,8 @@ def export_fp32(nets: Networks, folder: Path) -> None:
         export_onnx(spec, folder / f"{name}.onnx")
 
 
-def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
-    """Calibration examples for the decoder: expressions of rendered pairs, by the fp32 graphs.
+def patch_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
+    """Examples for the patches, with the picture and all of its banks: expressions of rendered pairs, by the fp32 graphs.
 
     Raises:
         FileNotFoundError: there are no rendered pairs; the message names the stage to run first.
@@ -160,29 +172,68 @@ def decoder_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
         banks = dict(zip(BANKS, reference.run(None, {"ref_image": picture}), strict=True))
         wanted = controls[entry, 1 + entry % (controls.shape[1] - 1)][None]
         latents = expression.run(None, {"controls": wanted})[0]
-        feeds.append({"latents": latents, **{k: banks[k] for k in DECODER_BANKS}})
+        feeds.append({"ref_image": picture, "latents": latents, **banks})
     return feeds
 
 
-def quantize(fp32: Path, out: Path, pairs: Path, *, int8: bool = True) -> dict[str, str]:
-    """INT8 for what runs per frame, the rest copied (all without `int8`); returns each graph's precision."""
+def levels_per_unit(folder: Path, feeds: list[Feed]) -> dict[str, list[float]]:
+    """By how many levels the most changed pixels of each patch change with a control, per unit of it.
+
+    Args:
+        folder: of the fp32 graphs.
+        feeds: examples, see `patch_feeds`.
+
+    Returns:
+        For each patch a number for every control: the mean over the examples of the 99th percentile of the
+        change, for a step of a tenth of the control's deviation.
+    """
+    steps = np.eye(len(CONTROL_NAMES), dtype=np.float32).reshape(-1, 1, *LATENT_SHAPE) / 10.0
+    found = {}
+    for name, graph in PATCH_GRAPHS.items():
+        session = ort.InferenceSession(str(folder / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+        changes = []
+        for feed in feeds:
+            rgb = graph.box.crop(feed["ref_image"][0, :3]).transpose(1, 2, 0)
+            under = np.rint(np.ascontiguousarray(rgb) * 255.0).astype(np.uint8)
+            made = []
+            for latents in (feed["latents"], *(feed["latents"] + step for step in steps)):
+                levels, flow = session.run(
+                    None, {"latents": latents, **{k: feed[k] for k in PATCH_BANKS[name]}}
+                )
+                made.append(paint(under, flow[0], levels[0], graph.box.corners).rgba.astype(np.float32))
+            moved = np.abs(np.stack(made[1:]) - made[0]).max(axis=3).reshape(len(steps), -1)
+            changes.append(np.percentile(moved, 99.0, axis=1))
+        per_unit = np.mean(changes, axis=0) * 10.0 / np.array(CONTROL_STD)
+        found[name] = [round(float(value), 1) for value in per_unit]
+    return found
+
+
+def quantize(fp32: Path, out: Path, feeds: list[Feed], *, int8: bool = True) -> dict[str, str]:
+    """INT8 for what runs per frame, the rest copied (all without `int8`); returns each graph's precision.
+
+    Args:
+        fp32: folder of the graphs.
+        out: where they go.
+        feeds: examples to calibrate with, see `patch_feeds`.
+        int8: False to compare with.
+    """
     out.mkdir(parents=True, exist_ok=True)
     precision: dict[str, str] = {}
     for source in sorted(fp32.glob("*.onnx")):
         name, target = source.stem, out / source.name
-        if int8 and name == "decoder":
-            feeds = decoder_feeds(fp32, pairs, 48)
-            quantize_convolutions(source, target, feeds, keep=_nodes(source, "Conv", FLOW_LAYERS))
+        precision[name] = "int8" if int8 and name in ("denoiser", *PATCH_GRAPHS) else "fp32"
+        if int8 and name in PATCH_GRAPHS:
+            own = [{k: feed[k] for k in ("latents", *PATCH_BANKS[name])} for feed in feeds]
+            quantize_convolutions(source, target, own, keep=_nodes(source, "Conv", FLOW_LAYERS))
         elif int8 and name == "denoiser":
             quantize_products(source, target, keep=_nodes(source, "MatMul", MOTION_LAYERS))
         else:
             shutil.copy(source, target)
         halve_weights(target)
-        precision[name] = "int8" if int8 and name in ("decoder", "denoiser") else "fp32"
     return precision
 
 
-FLOW_LAYERS = ("/decoder/mouth/out", "/decoder/eyes/out")
+FLOW_LAYERS = ("/pixels/flow",)
 """Convolutions whose output is a flow: 256 levels of it would be seen as steps of a moving picture."""
 MOTION_LAYERS = ("/denoiser/MatMul", "/MatMul", "/denoiser/stem", "/denoiser/out", "/denoiser/skip")
 """Matrix products between motion frames and latents: rounded, a head at rest would tremble."""
@@ -223,6 +274,7 @@ def write_manifest(
     preset: str,
     version: str,
     precision: dict[str, str],
+    levels: dict[str, list[float]],
     default_avatar: str,
 ) -> None:
     """Writes `manifest.json` for the graphs and avatars in the folder; figures there are kept."""
@@ -271,7 +323,10 @@ def write_manifest(
         "reanchor_every_frames": None,
         "controls": list(CONTROL_NAMES),
         "framing": FRAMING,
-        "sheet_box": list(geo.FACE.corners),
+        "patches": {
+            name: {"box": list(graph.box.corners), "levels_per_unit": levels[name]}
+            for name, graph in PATCH_GRAPHS.items()
+        },
         "graphs": graphs,
         "avatars": avatars,
         "default_avatar": default_avatar,

@@ -14,10 +14,11 @@ from engine.errors import ModelError
 from engine.features import HOP_SAMPLES, MEL_BINS, WINDOW_FRAMES
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 REF_IMAGE_PX = 384
 LOCATOR_PX = 96
 BANK_CONSUMERS = ("denoiser", "decoder", "expression")
+"""And the graphs of the patches."""
 """Graphs whose further inputs are fed from the outputs of `reference` that bear the same name."""
 
 V = TypeVar("V")
@@ -58,6 +59,20 @@ class GraphSpec:
 
 
 @dataclass(frozen=True)
+class PatchSpec:
+    """A part of the picture that the graph of its name draws anew.
+
+    Attributes:
+        box: left, top, right, bottom of its place in the unmoved picture, -1..1.
+        levels_per_unit: by how many levels of 255 its most changed pixels (99th percentile) change with a
+            control, per unit of each control.
+    """
+
+    box: tuple[float, ...]
+    levels_per_unit: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a pack says of itself; `engine/README.md` shows the file.
 
@@ -68,7 +83,7 @@ class Manifest:
         control_std: its deviation.
         framing_eyes: x of the picture's left eye, x of its right eye, y of both; -1..1.
         framing_mouth: x, y of the middle of the mouth, -1..1.
-        sheet_box: left, top, right, bottom of the decoder's sheet in the unmoved picture, -1..1.
+        patches: by the name of their graph, each laid over those before it.
         motion_lags: which latents of the past are the motion frames: so many frames before the clip.
         sampling_timesteps: timesteps 0..1 by number of steps.
         noise_scale: temperature of the sampler for every latent number.
@@ -92,7 +107,7 @@ class Manifest:
     reanchor_every_frames: int | None
     framing_eyes: tuple[float, ...]
     framing_mouth: tuple[float, ...]
-    sheet_box: tuple[float, ...]
+    patches: Mapping[str, PatchSpec]
     graphs: Mapping[str, GraphSpec]
     avatars: Mapping[str, Path]
     default_avatar: str
@@ -109,11 +124,11 @@ class Manifest:
         side = image.shape[-1] if image is not None and image.shape else None
         return side if isinstance(side, int) else LOCATOR_PX
 
-    def decoder_sides(self, output: str) -> tuple[int, ...]:
-        """Height and width of one of the decoder's outputs: every pack chooses its own."""
-        outputs = self.graphs["decoder"].outputs if "decoder" in self.graphs else {}
+    def sides(self, graph: str, output: str) -> tuple[int, ...]:
+        """Height and width of an output of the decoder or of a patch: every pack chooses its own."""
+        outputs = self.graphs[graph].outputs if graph in self.graphs else {}
         shape = outputs[output].shape if output in outputs else ()
-        sides = shape[1:3] if output == "sheet" else shape[2:4]
+        sides = shape[1:3] if output == "levels" else shape[2:4]
         return tuple(side for side in sides if isinstance(side, int) and side > 0)
 
 
@@ -135,7 +150,18 @@ def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, T
         "motion_frames": _float32(1, len(m.motion_lags), *latent),
     }
     side = m.reader_px
+    patches = {
+        name: (
+            {"latents": _float32("F", *latent)},
+            {
+                "levels": TensorSpec("uint8", ("F", *m.sides(name, "levels"), 5)),
+                "flow": _float32("F", 2, *m.sides(name, "flow")),
+            },
+        )
+        for name in m.patches
+    }
     return {
+        **patches,
         "audio_encoder": (
             {"mel_windows": _float32("F", WINDOW_FRAMES, MEL_BINS)},
             {"audio_emb": audio_emb},
@@ -151,9 +177,8 @@ def _contract(m: Manifest) -> dict[str, tuple[dict[str, TensorSpec], dict[str, T
         "decoder": (
             {"latents": _float32("F", *latent)},
             {
-                "flow": _float32("F", 2, *m.decoder_sides("flow")),
-                "patch_flow": _float32("F", 2, *m.decoder_sides("patch_flow")),
-                "sheet": TensorSpec("uint8", ("F", *m.decoder_sides("sheet"), 4)),
+                "flow": _float32("F", 2, *m.sides("decoder", "flow")),
+                "patch_flow": _float32("F", 2, *m.sides("decoder", "patch_flow")),
             },
         ),
         "face_locator": ({"image": _float32(1, 4, LOCATOR_PX, LOCATOR_PX)}, {"landmarks": _float32(1, 7, 2)}),
@@ -179,7 +204,7 @@ def _check_contract(m: Manifest) -> None:
                     raise ModelError(
                         f"{where}: graphs.{graph}: {kind} '{name}' is {has or 'missing'}, expected {tensor}"
                     )
-        banks = m.graphs["reference"].outputs if graph in BANK_CONSUMERS else {}
+        banks = m.graphs["reference"].outputs if graph in (*BANK_CONSUMERS, *m.patches) else {}
         for name in spec.inputs.keys() - inputs.keys():
             if name not in banks or not banks[name].can_be(spec.inputs[name]):
                 raise ModelError(
@@ -206,9 +231,14 @@ def _check_ranges(m: Manifest) -> None:
         "noise_scale": len(m.noise_scale) == len(CONTROL_NAMES) and min(m.noise_scale) >= 0.0,
         "reanchor_every_frames": m.reanchor_every_frames is None or m.reanchor_every_frames >= 1,
         "framing": len(m.framing_eyes) == 3 and len(m.framing_mouth) == 2,
-        "sheet_box": len(m.sheet_box) == 4
-        and m.sheet_box[0] < m.sheet_box[2]
-        and m.sheet_box[1] < m.sheet_box[3],
+        "patches": all(
+            len(p.box) == 4
+            and p.box[0] < p.box[2]
+            and p.box[1] < p.box[3]
+            and len(p.levels_per_unit) == len(CONTROL_NAMES)
+            and min(p.levels_per_unit) >= 0.0
+            for p in m.patches.values()
+        ),
         "default_avatar": m.default_avatar in m.avatars,
     }
     for key, good in checks.items():
@@ -258,7 +288,10 @@ def _parse(root: Path, raw: Mapping[str, Any]) -> Manifest:
         reanchor_every_frames=None if reanchor is None else int(reanchor),
         framing_eyes=tuple(map(float, raw["framing"]["eyes"])),
         framing_mouth=tuple(map(float, raw["framing"]["mouth"])),
-        sheet_box=tuple(map(float, raw["sheet_box"])),
+        patches={
+            name: PatchSpec(tuple(map(float, entry["box"])), tuple(map(float, entry["levels_per_unit"])))
+            for name, entry in raw["patches"].items()
+        },
         graphs=graphs,
         avatars=avatars,
         default_avatar=str(raw["default_avatar"]),

@@ -80,7 +80,7 @@ class Clip:
         return Clip(**{k: v.repeat(times, *(1,) * (v.dim() - 1)) for k, v in parts.items()})
 
     def cond(self, bank: Tensor) -> tuple[Tensor, ...]:
-        """The denoiser's arguments after x and timestep; `bank` is the appearance of `picture`."""
+        """The denoiser's arguments after x and timestep; `bank`: its `keys_values` of the `picture`."""
         return (self.audio_emb, self.state, self.motion_frames, bank, self.ref_latent)
 
 
@@ -195,5 +195,6 @@ def train(
         t = torch.rand(batch, device=device)
         x = alpha(t) * truth + sigma(t) * torch.randn_like(truth)
         with half_precision(device):
-            made = net(x, t, *clip.cond(appearance(clip.picture, clip.face)))
+            bank = net.keys_values(appearance(clip.picture, clip.face))
+            made = net(x, t, *clip.cond(bank))
         trainer.step(score(net.prior, made.float(), truth, clip), batch)

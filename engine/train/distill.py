@@ -101,15 +101,15 @@ def train(
         clip = clips.draw(batch, length)
         with half_precision(device):
             with torch.no_grad():
-                bank = appearance(clip.picture, clip.face)
-                points, wanted = trajectory(teacher, clip, bank)
+                seen = appearance(clip.picture, clip.face)
+                points, wanted = trajectory(teacher, clip, teacher.keys_values(seen))
                 # Lips are told the truth: one sample of the teacher's lips is further from it than the mean.
                 wanted[:, :, MOUTH] = prior.innovations(clip.x0, clip.motion_frames)[:, :, MOUTH]
             chosen = [0, *rng.choice(np.arange(1, TEACHER_STEPS), POINTS - 1, replace=False)]
             x = torch.cat([points[i] for i in chosen])
             t = torch.cat([torch.full((batch,), 1.0 - i / TEACHER_STEPS, device=device) for i in chosen])
-            clip, bank, wanted = clip.repeated(POINTS), repeated(bank, POINTS), repeated(wanted, POINTS)
-            x0 = student(x, t, *clip.cond(bank)).float()
+            clip, wanted = clip.repeated(POINTS), repeated(wanted, POINTS)
+            x0 = student(x, t, *clip.cond(repeated(student.keys_values(seen), POINTS))).float()
         losses = score(prior, x0, wanted, clip)
         if adversarial:
             critic.requires_grad_(True)

@@ -73,7 +73,7 @@ def stream(
     generator = torch.Generator().manual_seed(seed)
     which = torch.tensor([run])
     start = data.clips(which, torch.tensor([0]), 1)
-    bank = appearance(start.picture, start.face)
+    bank = net.keys_values(appearance(start.picture, start.face))
     made: list[Tensor] = []
     lengths = list(config.clip_lengths)
     first = 0

@@ -67,6 +67,8 @@ _TARGETS: dict[str, tuple[float, float, float, float]] = {
     "v": (0.2, 0.1, 0.0, 1.3),
     **dict.fromkeys("pbm", (0.22, 0.0, 0.0, 0.8)),
 }
+PHONES = ("pau", *_TARGETS)
+"""Every phone that a mouth is known for; `pau` is silence."""
 _BILABIALS = frozenset("pbm")
 _LABIODENTALS = frozenset("fv")
 

@@ -55,3 +55,15 @@ class MouthHead(nn.Module):
     def forward(self, audio_emb: Tensor) -> Tensor:
         controls: Tensor = self.net(audio_emb)
         return controls
+
+
+class PhoneHead(nn.Module):
+    """audio_emb [N, K, D] -> scores of the phones at every token [N, K, phones]; training only."""
+
+    def __init__(self, config: ModelConfig, phones: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.ReLU(), nn.Linear(config.audio_width, phones))
+
+    def forward(self, audio_emb: Tensor) -> Tensor:
+        scores: Tensor = self.net(audio_emb)
+        return scores

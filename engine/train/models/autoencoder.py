@@ -8,7 +8,7 @@ reference network finds once per picture, so a frame costs no convolution for th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -197,6 +197,12 @@ def mouth_window() -> Tensor:
     return ((1.25 - radius) / 0.35).clamp(0.0, 1.0)
 
 
+def along(do: Callable[[Tensor, Tensor], Tensor], x: Tensor, bank: Tensor) -> Tensor:
+    """A sum or product of x [F * N, C, H, W] and a bank [N, C, H, W] that all frames share."""
+    shape = [int(n) for n in bank.shape]
+    return do(x.reshape(-1, *shape), bank).reshape(-1, *shape[1:])
+
+
 class PatchHead(nn.Module):
     """Latent features + features of the reference crop + the crop itself -> the crop as it looks now.
 
@@ -221,12 +227,18 @@ class PatchHead(nn.Module):
         self.at_half = ResBlock(narrow)
         self.out = nn.Sequential(nn.Conv2d(narrow, 28, 3, 1, 1), nn.PixelShuffle(2))
 
+    def features(self, latent_map: Tensor, quarter: Tensor, half: Tensor) -> Tensor:
+        """What `out` makes pixels of: [B, narrow, H / 2, W / 2]. The banks may be those of fewer rows."""
+        size = [int(side) for side in quarter.shape[-2:]]
+        latent_map = F.interpolate(latent_map, size=size, mode="bilinear", align_corners=False)
+        x = self.up(self.at_quarter(torch.relu(along(torch.add, self.of_latent(latent_map), quarter))))
+        y: Tensor = self.at_half(torch.relu(along(torch.add, self.of_up(x), half)))
+        return y
+
     def forward(
         self, latent_map: Tensor, quarter: Tensor, half: Tensor, crop: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        latent_map = F.interpolate(latent_map, size=quarter.shape[-2:], mode="bilinear", align_corners=False)
-        x = self.up(self.at_quarter(torch.relu(self.of_latent(latent_map) + quarter)))
-        out = self.out(self.at_half(torch.relu(self.of_up(x) + half))).float()
+        out = self.out(self.features(latent_map, quarter, half)).float()
         crop, inside = crop[:, :3].float(), crop[:, 3:].float()
         new, cover, mix = out[:, :3] + 0.5, torch.sigmoid(out[:, 3:4] - 1.0), torch.sigmoid(out[:, 4:5])
         height, width = int(crop.shape[-2]), int(crop.shape[-1])

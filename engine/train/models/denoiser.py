@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.train.models.audio_encoder import MOUTH_CONTROLS, MouthHead
@@ -58,24 +59,31 @@ class MotionPrior(nn.Module):
         self.factor.copy_(factor)
         self.inverse.copy_(torch.linalg.inv(factor))
 
-    def _expected(self, motion_frames: Tensor, length: int) -> Tensor:
-        past = motion_frames.flatten(2).transpose(1, 2)
-        past = torch.cat([past, torch.ones_like(past[:, :, :1])], dim=2)[:, :, None]
-        return past @ self.forecast[:, :, :length]
+    def expected(self, motion_frames: Tensor, length: int) -> Tensor:
+        """The forecast of a clip, latents [B, F, C, 1, 1]."""
+        b, c, m = int(motion_frames.shape[0]), self.forecast.shape[0], self.forecast.shape[1] - 1
+        past = F.pad(motion_frames.reshape(b, m, c).transpose(1, 2), (0, 1), value=1.0)[:, :, None]
+        with torch.autocast(motion_frames.device.type, enabled=False):  # half precision is too coarse here
+            z = past.float() @ self.forecast[:, :, :length]
+        return z[:, :, 0].transpose(1, 2)[..., None, None]
+
+    def deviation(self, innovations: Tensor) -> Tensor:
+        """What innovations [B, F, C, 1, 1] add to the forecast: latents of the same shape."""
+        b, f, c = int(innovations.shape[0]), innovations.shape[1], self.factor.shape[0]
+        with torch.autocast(innovations.device.type, enabled=False):
+            w = innovations.float().reshape(b, -1, c).transpose(1, 2)[:, :, None]
+            z = w @ self.factor[:, :f, :f].transpose(1, 2)
+        return z[:, :, 0].transpose(1, 2)[..., None, None]
 
     def latents(self, innovations: Tensor, motion_frames: Tensor) -> Tensor:
         """Innovations [B, F, C, 1, 1] -> latents of the same shape."""
-        f = innovations.shape[1]
-        with torch.autocast(innovations.device.type, enabled=False):  # half precision is too coarse here
-            w = innovations.float().flatten(2).transpose(1, 2)[:, :, None]
-            z = self._expected(motion_frames, f) + w @ self.factor[:, :f, :f].transpose(1, 2)
-        return z[:, :, 0].transpose(1, 2)[..., None, None]
+        return self.expected(motion_frames, innovations.shape[1]) + self.deviation(innovations)
 
     def innovations(self, latents: Tensor, motion_frames: Tensor) -> Tensor:
         """The other way."""
         f = latents.shape[1]
         with torch.autocast(latents.device.type, enabled=False):
-            z = latents.flatten(2).transpose(1, 2)[:, :, None] - self._expected(motion_frames, f)
+            z = (latents.float() - self.expected(motion_frames, f)).flatten(2).transpose(1, 2)[:, :, None]
             w = z @ self.inverse[:, :f, :f].transpose(1, 2)
         return w[:, :, 0].transpose(1, 2)[..., None, None]
 
@@ -105,27 +113,61 @@ class AppearanceNet(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of queries [B, N, D] to a context [B, L, Dc] (Vaswani et al. 2017)."""
+    """Multi-head attention (Vaswani et al. 2017), a base of the two kinds below.
 
-    def __init__(self, width: int, context_width: int, heads: int) -> None:
+    A graph of few nodes runs fastest, and sizes that are constants of it need none: so either the batch is
+    one (that of the example it is exported with) or the numbers of queries and keys are.
+    """
+
+    def __init__(self, width: int, heads: int, tokens: tuple[int, int] | None) -> None:
+        """`tokens`: how many queries and keys there always are; None: any."""
         super().__init__()
-        self.heads = heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_kv = nn.Linear(context_width, 2 * width, bias=False)
+        self.width, self.heads = width, heads
+        self.queries, self.keys = tokens or (None, None)
         self.to_out = nn.Linear(width, width)
         nn.init.zeros_(self.to_out.weight)
 
+    def split(self, x: Tensor, parts: int, tokens: int | None) -> Tensor:
+        """[B, N, parts * D] -> [B, parts * heads, N, d]."""
+        batch, tokens = (int(x.shape[0]), -1) if tokens is None else (-1, tokens)
+        return x.reshape(batch, tokens, parts * self.heads, self.width // self.heads).transpose(1, 2)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """[B, heads, N, d], [B, heads, L, d] twice -> [B, N, D]."""
+        weights = torch.softmax(q @ k.transpose(-1, -2) * ((self.width // self.heads) ** -0.5), dim=-1)
+        batch, tokens = (int(q.shape[0]), -1) if self.queries is None else (-1, self.queries)
+        out: Tensor = self.to_out((weights @ v).transpose(1, 2).reshape(batch, tokens, self.width))
+        return out
+
+
+class CrossAttention(Attention):
+    """Attention of the denoiser's tokens to a context [B, L, Dc]."""
+
+    def __init__(
+        self, width: int, context_width: int, heads: int, tokens: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(width, heads, tokens)
+        self.to_q = nn.Linear(width, width, bias=False)
+        self.to_kv = nn.Linear(context_width, 2 * width, bias=False)
+
     def keys_values(self, context: Tensor) -> Tensor:
-        """[B, L, Dc] -> [2, B, heads, L, D / heads]."""
-        both: Tensor = self.to_kv(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return both
+        """[B, L, Dc] -> [B, 2 * heads, L, d]: keys, then values."""
+        return self.split(self.to_kv(context), 2, self.keys)
 
     def forward(self, x: Tensor, keys_values: Tensor) -> Tensor:
-        q = self.to_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        k, v = keys_values[0], keys_values[1]
-        weights = torch.softmax(q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5), dim=-1)
-        out: Tensor = self.to_out((weights @ v).transpose(1, 2).flatten(2))
-        return out
+        k, v = keys_values.split(self.heads, dim=1)
+        return self.attend(self.split(self.to_q(x), 1, self.queries), k, v)
+
+
+class SelfAttention(Attention):
+    """Attention of the denoiser's tokens to each other."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, heads, None)
+        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attend(*self.split(self.to_qkv(x), 3, None).split(self.heads, dim=1))
 
 
 class Block(nn.Module):
@@ -134,34 +176,46 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         d, h = config.width, config.heads
+        self.width, self.motion_frames = d, config.motion_frames
         self.norms = nn.ModuleList([nn.LayerNorm(d, elementwise_affine=False) for _ in range(4)])
-        self.appearance = Attention(d, config.bank_width, h)
-        self.audio = Attention(d, config.audio_width, h)
-        self.motion = Attention(d, d, h)
+        self.appearance = CrossAttention(d, config.bank_width, h)
+        self.audio = CrossAttention(d, config.audio_width, h, (1, config.audio_tokens))
+        self.motion = SelfAttention(d, h)
         self.mlp = nn.Sequential(nn.Linear(d, 3 * d), nn.ReLU(), nn.Linear(3 * d, d))
         self.modulation = nn.Linear(d, 8 * d)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, x: Tensor, cond: Tensor, audio_emb: Tensor, bank: Tensor, bias: Tensor) -> Tensor:
-        """Cond [B, T, D], audio_emb [B, F, K, Da], bank [B, L, Db], bias [T, D] temporal positions."""
-        b, t, d = x.shape
-        f = audio_emb.shape[1]
-        shifts = self.modulation(cond).chunk(8, dim=-1)
+    def forward(
+        self, x: Tensor, past: Tensor, now: Tensor, audio_emb: Tensor, keys_values: Tensor, position: Tensor
+    ) -> Tensor:
+        """One block.
+
+        Args:
+            x: [B, T, D].
+            past: condition of the motion frames [1, 1, D].
+            now: condition of the clip's frames [B, F, D].
+            audio_emb: [B * F, K, Da].
+            keys_values: of the reference, `CrossAttention.keys_values` of `appearance`.
+            position: temporal positions [T, D].
+        """
+        b, m = int(x.shape[0]), self.motion_frames
+        # Motion frames are all conditioned alike: once is enough.
+        before = self.modulation(past).expand(b, m, -1)
+        shifts = torch.cat([before, self.modulation(now)], dim=1).split(self.width, dim=2)
 
         def mod(i: int, x: Tensor) -> Tensor:
             scaled: Tensor = self.norms[i](x) * (1.0 + shifts[2 * i]) + shifts[2 * i + 1]
             return scaled
 
-        x = x + self.appearance(mod(0, x), self.appearance.keys_values(bank))
+        x = x + self.appearance(mod(0, x), keys_values)
 
         # Motion frames have no audio of their own: only the clip's frames listen.
-        y = mod(1, x)[:, t - f :].reshape(b * f, 1, d)
-        heard = self.audio(y, self.audio.keys_values(audio_emb.flatten(0, 1))).view(b, f, d)
-        x = x + torch.cat([torch.zeros_like(x[:, : t - f]), heard], dim=1)
+        y = mod(1, x)[:, m:].reshape(-1, 1, self.width)
+        heard = self.audio(y, self.audio.keys_values(audio_emb)).reshape(b, -1, self.width)
+        x = x + F.pad(heard, (0, 0, m, 0))
 
-        y = mod(2, x) + bias
-        x = x + self.motion(y, self.motion.keys_values(y))
+        x = x + self.motion(mod(2, x) + position)
         out: Tensor = x + self.mlp(mod(3, x))
         return out
 
@@ -170,8 +224,9 @@ class Denoiser(nn.Module):
     """(x, timestep, audio_emb, state, motion_frames, bank, ref_latent) -> x0, both as innovations.
 
     Shapes: x [B, F, C, 1, 1]; timestep [B] 0..1; audio_emb [B, F, K, Da]; state [B, F] int64;
-    motion_frames [B, M, C, 1, 1]; bank [B, L, Db]; ref_latent [B, C, 1, 1]. Returns x0 [B, F, C, 1, 1];
-    `prior.latents` makes latents of it. `mouth` is the audio encoder's teacher (stage `audio`), frozen.
+    motion_frames [B, M, C, 1, 1]; bank: `keys_values` of the appearance; ref_latent [B, C, 1, 1].
+    Returns x0 [B, F, C, 1, 1]; `prior.latents` makes latents of it. `mouth` is the audio encoder's teacher
+    (stage `audio`), frozen.
     """
 
     MAX_FRAMES = 32
@@ -182,7 +237,8 @@ class Denoiser(nn.Module):
         self.config = config
         self.prior = MotionPrior(config)
         self.mouth = MouthHead(config)
-        self.stem = nn.Linear(4 * c + 1 + len(MOUTH_CONTROLS) + 1, d)
+        self.stem = nn.Linear(3 * c + 1 + len(MOUTH_CONTROLS) + 1, d)
+        self.still = nn.Linear(c, d, bias=False)
         self.time_position = nn.Parameter(torch.randn(self.MAX_FRAMES, d) * 0.02)
         self.time = nn.Sequential(nn.Linear(32, d), nn.ReLU(), nn.Linear(d, d))
         self.state = nn.Embedding(3, d)
@@ -198,6 +254,13 @@ class Denoiser(nn.Module):
         self.register_buffer("frequencies", torch.exp(torch.linspace(0.0, 5.0, 16)), persistent=False)
         self.frequencies: Tensor
 
+    def keys_values(self, appearance: Tensor) -> Tensor:
+        """What every block looks up in the reference's tokens [B, L, Db]: [B, blocks * 2 * heads, L, d].
+
+        It depends on the picture alone, so it is found once per picture.
+        """
+        return torch.cat([block.appearance.keys_values(appearance) for block in self.blocks], dim=1)
+
     def forward(
         self,
         x: Tensor,
@@ -208,25 +271,27 @@ class Denoiser(nn.Module):
         bank: Tensor,
         ref_latent: Tensor,
     ) -> Tensor:
-        f, m = x.shape[1], motion_frames.shape[1]
-        noisy = self.prior.latents(x, motion_frames).flatten(2)
-        expected = self.prior.latents(torch.zeros_like(x), motion_frames).flatten(2)
-        x, past = x.flatten(2), motion_frames.flatten(2)
-        still = ref_latent.flatten(1)[:, None]
+        b, f, m = int(x.shape[0]), x.shape[1], self.config.motion_frames
+        c, d = LATENT_SHAPE[0], self.config.width
+        tokens, heard = self.config.audio_tokens, len(MOUTH_CONTROLS) + 1
+        expected = self.prior.expected(motion_frames, f)
+        noisy = (expected + self.prior.deviation(x)).reshape(b, -1, c)
+        x, past, expected = (z.reshape(b, -1, c) for z in (x, motion_frames, expected))
+        audio_emb = audio_emb.reshape(-1, tokens, self.config.audio_width)
         # What the sound alone says of the mouth: the audio encoder's own reading, learned before.
-        spoken = self.mouth(audio_emb.flatten(0, 1)).view(*x.shape[:2], -1)
-        silent = torch.zeros_like(spoken[:, :1]).expand(-1, m, -1)
-        ones = torch.ones_like(x[:, :, :1])
-        now = torch.cat([x, noisy, expected, still.expand(-1, f, -1), ones, spoken], dim=2)
-        gone = torch.zeros_like(past)
-        before = torch.cat([gone, past, past, still.expand(-1, m, -1), gone[:, :, :1], silent], dim=2)
-        y = self.stem(torch.cat([before, now], dim=1))
+        spoken = self.mouth(audio_emb).view(b, -1, heard)
+        now = torch.cat([F.pad(torch.cat([x, noisy, expected], dim=2), (0, 1), value=1.0), spoken], dim=2)
+        before = F.pad(torch.cat([past, past], dim=2), (c, 1 + heard))
+        y = self.stem(torch.cat([before, now], dim=1)) + self.still(ref_latent.reshape(b, 1, c))
         angles = timestep[:, None] * self.frequencies
         time = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))[:, None]
-        heard = self.state(state) + self.sound(audio_emb.flatten(2)) + time
-        cond = torch.relu(torch.cat([self.past.expand(len(x), m, -1), heard], dim=1))
-        for block in self.blocks:
-            y = block(y, cond, audio_emb, bank, self.time_position[: m + f])
+        sound = self.sound(audio_emb.reshape(-1, tokens * self.config.audio_width)).view(b, -1, d)
+        cond = torch.relu(self.state(state) + sound + time)
+        gone = torch.relu(self.past)[None, None]
+        position = self.time_position[: m + f]
+        banks = bank.split(2 * self.config.heads, dim=1)
+        for block, keys_values in zip(self.blocks, banks, strict=True):
+            y = block(y, gone, cond, audio_emb, keys_values, position)
         out: Tensor = self.out(self.out_norm(y[:, m:]))
         # At little noise x is already close to x0; and what nothing foretells may be taken from the noise.
         skip: Tensor = torch.cos(timestep * (math.pi / 2))[:, None, None] + self.skip(torch.relu(time))

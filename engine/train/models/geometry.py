@@ -62,6 +62,7 @@ LIPS = Box(left=152, top=234, width=80, height=72)
 """What of it may be painted anew."""
 EYES = (Box(left=110, top=146, width=80, height=88), Box(left=194, top=146, width=80, height=88))
 """Picture-left and picture-right eye with their brows, mirror images about the middle column."""
+EYES_APART_PX = EYES[1].left - EYES[0].left - EYES[0].width
 FACE = Box(left=110, top=146, width=164, height=160)
 """Lips and eyes together."""
 REGION_MARGIN_PX = 24
@@ -106,13 +107,18 @@ def sample(picture: Tensor, places: Tensor) -> Tensor:
     return F.grid_sample(picture, places.permute(0, 2, 3, 1), align_corners=False, padding_mode="zeros")
 
 
+def inside(height: int, width: int) -> float:
+    """How far from the middle of a picture its outermost pixels' centres lie, on its shorter side."""
+    return 1.0 - 1.0 / min(height, width)
+
+
 def sample_inside(picture: Tensor, places: Tensor) -> Tensor:
     """The same, but the picture's edge goes on outside.
 
     Places are held inside the outermost pixels' centres (of the shorter side) rather than left to border
     padding, which onnxruntime computes four times slower.
     """
-    limit = 1.0 - 1.0 / min(picture.shape[-2], picture.shape[-1])
+    limit = inside(picture.shape[-2], picture.shape[-1])
     return sample(picture, places.clamp(-limit, limit))
 
 
