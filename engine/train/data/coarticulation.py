@@ -24,8 +24,12 @@ PAUSE_S = 0.28
 """Shorter silences inside speech do not shut the mouth."""
 
 VOWELS = frozenset(
-    ["aa", "ae", "ah", "ao", "aw", "ax", "axr", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"]
+    [
+        *("aa", "ae", "ah", "ao", "aw", "ax", "axr", "ay", "eh", "er", "ey"),
+        *("ih", "iy", "oe", "ow", "oy", "ue", "uh", "uw"),
+    ]
 )
+"""`ue` and `oe` are the front rounded vowels of German über, schön."""
 
 # jawOpen, width (positive mouthStretch, negative mouthPucker), tongueUp, dominance
 _TARGETS: dict[str, tuple[float, float, float, float]] = {
@@ -44,8 +48,11 @@ _TARGETS: dict[str, tuple[float, float, float, float]] = {
     "iy": (0.28, 0.8, 0.0, 3.5),
     "uh": (0.3, -0.55, 0.0, 3.0),
     "uw": (0.28, -0.95, 0.0, 3.8),
+    "ue": (0.28, -0.8, 0.0, 3.6),
+    "oe": (0.5, -0.6, 0.0, 3.4),
     "w": (0.24, -0.95, 0.0, 1.3),
     "r": (0.3, -0.5, 0.3, 0.8),
+    "rr": (0.3, 0.1, 0.8, 0.7),  # rolled or tapped: the tongue's tip, lips not rounded
     "y": (0.28, 0.5, 0.0, 0.7),
     "l": (0.36, 0.1, 1.0, 0.7),
     "th": (0.28, 0.1, 1.0, 0.8),
@@ -56,6 +63,7 @@ _TARGETS: dict[str, tuple[float, float, float, float]] = {
     "d": (0.26, 0.2, 0.6, 0.8),
     "s": (0.22, 0.35, 0.2, 1.1),
     "z": (0.22, 0.35, 0.2, 1.1),
+    **dict.fromkeys(("ts", "dz"), (0.22, 0.3, 0.4, 1.0)),
     "sh": (0.24, -0.55, 0.1, 1.1),
     "zh": (0.24, -0.5, 0.1, 1.1),
     "ch": (0.24, -0.5, 0.2, 1.0),
@@ -65,6 +73,7 @@ _TARGETS: dict[str, tuple[float, float, float, float]] = {
     "hh": (0.4, 0.1, 0.0, 0.4),
     "f": (0.2, 0.1, 0.0, 1.3),
     "v": (0.2, 0.1, 0.0, 1.3),
+    "beta": (0.2, 0.0, 0.0, 0.9),  # Spanish lobo, Japanese fuyu: lips near each other, not shut
     **dict.fromkeys("pbm", (0.22, 0.0, 0.0, 0.8)),
 }
 PHONES = ("pau", *_TARGETS)

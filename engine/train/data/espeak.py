@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import ctypes
+import re
+import unicodedata
 from functools import cache
 
 import numpy as np
@@ -13,6 +15,19 @@ import numpy.typing as npt
 from engine.errors import EngineError
 
 VOICES = ("en-us", "en-us+f2", "en-us+f3", "en-us+m3", "en-us+m7", "en-gb-x-rp+m2", "en-gb-scotland+f4")
+OTHER_VOICES = {
+    "de": "de",
+    "fr": "fr",
+    "es": "es",
+    "it": "it",
+    "ja": "ja",
+    "cmn": "cmn-latn-pinyin",
+    "pt": "pt",
+    "pl": "pl",
+    "ru": "ru",
+}
+"""Languages of `engine.train.data.words` and their voices; English is apart."""
+VARIANTS = ("", "+f2", "+f3", "+m3", "+m7")
 _RETRIEVAL, _PHONEME_EVENTS, _PHONEME_IPA = 1, 1, 2
 _EVENT_END, _EVENT_PHONEME = 0, 7
 _RATE, _PITCH, _UTF8 = 1, 3, 1
@@ -23,10 +38,33 @@ _PLOSIVE_SILENCE_S = 0.036
 _IPA_TWINS = "eɪ=ey aɪ=ay aʊ=aw oʊ=ow əʊ=ow ɔɪ=oy tʃ=ch dʒ=jh"
 _IPA_CONSONANTS = (
     "p=p b=b t=t d=d k=k g=g ɡ=g m=m n=n ŋ=ng f=f v=v θ=th ð=dh s=s z=z ʃ=sh ʒ=zh h=hh w=w j=y l=l ɫ=l ᵻ=ih "
-    "ɹ=r r=r ɾ=d ʔ=pau"
+    "ʍ=w ʲ=y ɹ=r r=r ɾ=d ʔ=pau"
 )
-_IPA_VOWELS = "a=ae ɑ=aa ɒ=aa æ=ae ɔ=ao o=ow ʌ=ah ə=ax ɐ=ax ɛ=eh e=ey ɜ=er ɝ=er ɚ=er i=iy ɪ=ih u=uw ʊ=uh"
-_IPA = dict(pair.split("=") for pair in f"{_IPA_TWINS} {_IPA_CONSONANTS} {_IPA_VOWELS}".split())
+_IPA_VOWELS = "a=ae ɑ=aa ɒ=aa æ=ae ɔ=ao o=ow ʌ=ah ə=ax ɐ=ax ɛ=eh e=ey ɜ=er ɝ=er ɚ=er i=iy ɪ=ih u=uw ʉ=uw ʊ=uh"
+_OTHER_CONSONANTS = (
+    "ts=ts ts.=ch dz=dz tɕ=ch dʑ=jh pf=p r=rr ɾ=rr ɽ=rr ʁ=hh x=hh χ=hh ç=hh ɣ=g β=beta ɸ=beta ʝ=y ʎ=y "
+    "ɲ=n ɴ=ng ɕ=sh s.=sh ʑ=zh ʐ=zh ɭ=l ɥ=w"
+)
+_OTHER_VOWELS = (
+    "a=aa ɜ=ax y=ue ø=oe œ=oe ɵ=oe ɯ=uh ɨ=ih i.=ih ər=er o-=ah ɔø=oy oɪ=oy ɐʊ=aw ɑu=aw ɛʊ=ow eʊ=ow iʊ=uw "
+    "iou=ow uo=ow ou=ow ei=ey iɑ=aa ja=aa yɛ=eh"
+)
+
+
+def _table(*texts: str) -> dict[str, str]:
+    return dict(pair.split("=") for text in texts for pair in text.split())
+
+
+_ENGLISH = _table(_IPA_TWINS, _IPA_CONSONANTS, _IPA_VOWELS)
+_OTHER = _ENGLISH | _table(_OTHER_CONSONANTS, _OTHER_VOWELS)
+_BY_LANGUAGE = {"en": _ENGLISH, "ru": _OTHER | {"y": "ih"}}
+"""Vowels of English r-colour, diphthongs and its rounded r are its own; espeak-ng writes y for Russian ы.
+
+Spanish β is an approximant and Japanese ɸ a fricative: the lips come near each other and do not shut, so
+neither is b or p (shut), v (lip on teeth) or w (rounded). German pf begins shut, as p.
+"""
+_MARKS = re.compile("[ˈˌːˑ\u0300-\u0326\u0328-\u036fᵝʰ]")
+"""Stress, length, nasality, fine place and aspiration, which lips do not show; not the cedilla of ç."""
 
 
 class _Identifier(ctypes.Union):
@@ -86,9 +124,15 @@ def _library() -> _Library:
     return _Library()
 
 
-def _arpabet(ipa: str) -> str:
-    bare = ipa.lstrip("ˈˌ").replace("ː", "")
-    return _IPA.get(bare[:2]) or _IPA.get(bare[:1], "pau")
+def _arpabet(ipa: str, language: str) -> str:
+    table = _BY_LANGUAGE.get(language, _OTHER)
+    bare = unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", ipa)))
+    known = [table[bare[:length]] for length in (3, 2, 1) if bare[:length] in table]
+    if bare and not known:
+        raise EngineError(
+            f"espeak-ng said an unknown phone '{ipa}' (language {language}): add it to the table"
+        )
+    return known[0] if known else "pau"
 
 
 def synthesize(
@@ -106,7 +150,7 @@ def synthesize(
         float32 [T] at the library's own rate, that rate in Hz, and (ARPAbet-like name, start_s, end_s).
 
     Raises:
-        EngineError: the library or the voice is missing.
+        EngineError: the library or the voice is missing, or the voice says a phone of no table.
     """
     engine = _library()
     if engine.library.espeak_SetVoiceByName(voice.encode()) != 0:
@@ -121,9 +165,9 @@ def synthesize(
     if not engine.blocks or not engine.events:
         raise EngineError(f"espeak-ng said nothing for {text!r}: check espeak-ng-data")
     samples = np.concatenate(engine.blocks).astype(np.float32) / 32768.0
-    names = [_arpabet(ipa) for _, ipa in engine.events]
+    names = [_arpabet(ipa, voice[:2]) for _, ipa in engine.events]
     starts = [
-        at / engine.rate_hz - (_PLOSIVE_SILENCE_S if name in ("p", "t", "k", "ch") else 0.0)
+        at / engine.rate_hz - (_PLOSIVE_SILENCE_S if name in ("p", "t", "k", "ch", "ts") else 0.0)
         for (at, _), name in zip(engine.events, names, strict=True)
     ]
     starts = np.maximum.accumulate(np.maximum(starts, 0.0)).tolist()

@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from engine.errors import EngineError
 from engine.train.data import espeak
+from engine.train.data.recorded import RECORDED, RecordedVoice
+from engine.train.data.sentences import draw_sentence
+from engine.train.data.words import draw_words
 from engine.types import SAMPLE_RATE_HZ
 
 Float = npt.NDArray[np.float32]
@@ -29,8 +32,29 @@ NATURAL_F0_HZ = {
     ("festival", "kal"): 105.0,
     ("festival", "slt_hts"): 175.0,
 }
-_FESTIVAL_VOICES = {"ked": "ked_diphone", "kal": "kal_diphone", "slt_hts": "cmu_us_slt_arctic_hts"}
-_SHARES = {"flite": 0.66, "festival": 0.27, "espeak": 0.07}
+_FESTIVAL_ENGLISH = {
+    "ked": ("ked_diphone", "festvox-kdlpc16k"),
+    "kal": ("kal_diphone", "festvox-kallpc16k"),
+    "slt_hts": ("cmu_us_slt_arctic_hts", "festvox-us-slt-hts"),
+}
+_DIPHONES_ENGLISH = (("flite", "kal16"), ("festival", "ked"), ("festival", "kal"))
+_DIPHONES_OTHER = tuple(("festival", name) for name in RECORDED)
+_VOCODED = (("flite", "slt"), ("flite", "rms"), ("flite", "awb"))
+_HIDDEN_MARKOV = (("festival", "slt_hts"),)
+_ESPEAK_ENGLISH = tuple(("espeak", name) for name in espeak.VOICES)
+_ESPEAK_OTHER = tuple(
+    ("espeak", name + variant) for name in espeak.OTHER_VOICES.values() for variant in espeak.VARIANTS
+)
+SHARES = (
+    (0.21, _DIPHONES_ENGLISH),
+    (0.34, _DIPHONES_OTHER),
+    (0.25, _VOCODED),
+    (0.08, _HIDDEN_MARKOV),
+    (0.06, _ESPEAK_ENGLISH),
+    (0.06, _ESPEAK_OTHER),
+)
+"""How often `draw_voice` takes a voice of each group; vocoders blur closures, recordings have real ones."""
+_F0_RANGE_HZ = (65.0, 400.0)
 _ACTIVE_RMS = 0.08
 _WORDS_PER_MINUTE = 170
 
@@ -79,6 +103,16 @@ class Voice:
     tilt_db: float = 0.0
     compression: float = 0.0
 
+    @property
+    def language(self) -> str:
+        """`en` or a key of `engine.train.data.words.WORDS`."""
+        if self.program == "festival" and self.name in RECORDED:
+            return RECORDED[self.name].language
+        if self.program == "espeak":
+            bare = self.name.partition("+")[0]
+            return next((key for key, name in espeak.OTHER_VOICES.items() if name == bare), "en")
+        return "en"
+
 
 def natural_voice(index: int) -> Voice:
     """The flite or festival voice of that number (modulo their count) as it is."""
@@ -87,11 +121,16 @@ def natural_voice(index: int) -> Voice:
 
 
 def warp(voice: Voice, rng: np.random.Generator) -> Voice:
-    """The voice with another pitch, rate, vocal tract, tilt and dynamics."""
+    """The voice with another pitch (65..400 Hz where its own is known), rate, tract, tilt and dynamics."""
+    rate = float(np.exp(rng.uniform(np.log(0.8), np.log(1.3))))
+    pitch = float(np.exp(rng.uniform(np.log(0.7), np.log(1.6))))
+    natural_hz = RECORDED[voice.name].f0_hz if voice.name in RECORDED else None
+    if natural_hz is not None:
+        pitch = float(np.clip(pitch, _F0_RANGE_HZ[0] / natural_hz, _F0_RANGE_HZ[1] / natural_hz))
     return replace(
         voice,
-        rate=float(np.exp(rng.uniform(np.log(0.8), np.log(1.3)))),
-        pitch=float(np.exp(rng.uniform(np.log(0.7), np.log(1.6)))),
+        rate=rate,
+        pitch=pitch,
         tract=float(rng.uniform(0.85, 1.2)),
         tilt_db=float(rng.uniform(-3.0, 3.0)),
         compression=float(rng.uniform(0.0, 0.5)),
@@ -99,13 +138,15 @@ def warp(voice: Voice, rng: np.random.Generator) -> Voice:
 
 
 def draw_voice(rng: np.random.Generator) -> Voice:
-    """A random speaker; one in eight is left as the program gives it."""
-    program = str(rng.choice(list(_SHARES), p=list(_SHARES.values())))
-    if program == "espeak":
-        return warp(Voice(program, str(rng.choice(espeak.VOICES))), rng)
-    names = [name for owner, name in NATURAL_F0_HZ if owner == program]
-    voice = Voice(program, str(rng.choice(names)))
+    """A random speaker by `SHARES`; one in eight is left as the program gives it."""
+    group = SHARES[int(rng.choice(len(SHARES), p=[share for share, _ in SHARES]))][1]
+    voice = Voice(*group[rng.integers(len(group))])
     return voice if rng.random() < 0.125 else warp(voice, rng)
+
+
+def draw_line(language: str, rng: np.random.Generator) -> str:
+    """A random sentence of that language: English ones make sense, others are words in random order."""
+    return draw_sentence(rng) if language == "en" else draw_words(language, rng)
 
 
 def speak(sentences: Sequence[str], voice: Voice) -> list[Utterance]:
@@ -163,18 +204,54 @@ def _flite(sentence: str, voice: Voice) -> _Raw:
     return samples, rate_hz, _chain([(p, float(end)) for p, end in re.findall(r"(\w+):([\d.]+)", out)])
 
 
-def _festival(sentences: Sequence[str], voice: Voice) -> list[_Raw]:
-    pitch = voice.pitch / voice.tract
-    f0_hz = NATURAL_F0_HZ[voice.program, voice.name] * pitch
-    script = [f"(voice_{_FESTIVAL_VOICES[voice.name]})"]
+def _select(voice: Voice) -> list[str]:
+    """Scheme that selects a voice of festival and sets its pitch and rate."""
+    pitch, stretch = voice.pitch / voice.tract, voice.tract / voice.rate
+    recorded = RECORDED.get(voice.name)
+    if recorded is not None:
+        return [
+            _or_missing(recorded.function, recorded.package),
+            *([] if recorded.fixed else [_scale(pitch, stretch)]),
+        ]
+    function, package = _FESTIVAL_ENGLISH[voice.name]
     if voice.name == "slt_hts":
-        half_tones = 12.0 * np.log2(pitch)
-        options = f'(list (list "-r" {voice.rate / voice.tract:.4f}) (list "-fm" {half_tones:.3f}))'
-        script.append(f"(set! hts_engine_params (append hts_engine_params {options}))")
-    else:
-        script.append(f"(Parameter.set 'Duration_Stretch {voice.tract / voice.rate:.4f})")
-        target = f"(target_f0_mean {f0_hz:.2f}) (target_f0_std {14 * pitch:.2f})"
-        script.append(f"(set! int_lr_params '({target} (model_f0_mean 170) (model_f0_std 34)))")
+        options = f'(list (list "-r" {1.0 / stretch:.4f}) (list "-fm" {12.0 * np.log2(pitch):.3f}))'
+        change = f"(set! hts_engine_params (append hts_engine_params {options}))"
+        return [_or_missing(function, package), change]
+    f0_hz = NATURAL_F0_HZ[voice.program, voice.name] * pitch
+    target = f"(target_f0_mean {f0_hz:.2f}) (target_f0_std {14 * pitch:.2f})"
+    return [
+        _or_missing(function, package),
+        f"(Parameter.set 'Duration_Stretch {stretch:.4f})",
+        f"(set! int_lr_params '({target} (model_f0_mean 170) (model_f0_std 34)))",
+    ]
+
+
+def _or_missing(function: str, package: str) -> str:
+    missing = f"voice '{function}' is not installed (Debian: apt install {package})"
+    complain = f'(begin (format stderr "{missing}\\n") (exit 1))'
+    return f"(if (symbol-bound? 'voice_{function}) (voice_{function}) {complain})"
+
+
+def _scale(pitch: float, stretch: float) -> str:
+    """A hook that scales what a voice's own prosody rules have set: they are different in each language."""
+    return f"""
+        (define (scale_feature item name factor)
+          (item.set_feat item name (* factor (item.feat item name))))
+        (define (scale_speech utt)
+          (mapcar (lambda (s) (scale_feature s "end" {stretch:.4f})) (utt.relation.items utt 'Segment))
+          (mapcar
+            (lambda (t)
+              (if (not (string-equal (item.feat t "f0") "0"))
+                (begin (scale_feature t "f0" {pitch:.4f}) (scale_feature t "pos" {stretch:.4f}))))
+            (utt.relation.items utt 'Target))
+          utt)
+        (set! after_analysis_hooks (append after_analysis_hooks (list scale_speech)))"""
+
+
+def _festival(sentences: Sequence[str], voice: Voice) -> list[_Raw]:
+    recorded = RECORDED.get(voice.name)
+    script = _select(voice)
     with tempfile.TemporaryDirectory() as folder:
         for index, sentence in enumerate(sentences):
             text = sentence.replace("\\", " ").replace('"', " ")
@@ -186,15 +263,28 @@ def _festival(sentences: Sequence[str], voice: Voice) -> list[_Raw]:
             script.append(f"(mapcar {line} (utt.relation.items u 'Segment))")
             script.append("(fclose fd)")
         source = Path(folder) / "speak.scm"
-        source.write_text("\n".join(script))
+        source.write_bytes("\n".join(script).encode(recorded.encoding if recorded else "utf-8", "replace"))
         _run("festival", ["-b", str(source)])
         raw = []
         for index in range(len(sentences)):
             samples, rate_hz = _read_wav(Path(folder) / f"{index}.wav", "festival")
             lines = (Path(folder) / f"{index}.seg").read_text().split("\n")
             ends = [(name, float(end)) for name, end in (line.split() for line in lines if line)]
-            raw.append((samples, rate_hz, _chain(ends)))
+            phones = _chain(ends)
+            raw.append((samples, rate_hz, _rename(phones, recorded) if recorded else phones))
     return raw
+
+
+def _rename(phones: list[Phone], voice: RecordedVoice) -> list[Phone]:
+    """ARPAbet-like names; a doubled phone becomes one long one."""
+    joined: list[Phone] = []
+    for phone in phones:
+        name = voice.name(phone.name)
+        if joined and joined[-1].name == name:
+            joined[-1] = replace(joined[-1], end_s=phone.end_s)
+        else:
+            joined.append(replace(phone, name=name))
+    return joined
 
 
 def _espeak(sentence: str, name: str, words_per_minute: int, pitch: int) -> _Raw:
