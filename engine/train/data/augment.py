@@ -84,6 +84,34 @@ def requantize(samples: Float, rng: np.random.Generator) -> Float:
     return decoded
 
 
+def whisper(samples: Float, rng: np.random.Generator) -> Float:
+    """The voice without its pitch: noise under the same spectral envelope, as loud (our choice).
+
+    Args:
+        samples: float32 [T], one voice.
+        rng: source of the noise.
+
+    Returns:
+        float32 [T]; harmonics are smoothed away over about 300 Hz.
+    """
+    size, hop = 512, 128  # 32 and 8 ms
+    window = np.hanning(size + 1)[:size]
+    padded = np.pad(samples, (size, size + hop))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window
+    power = np.abs(np.fft.rfft(frames)) ** 2
+    kernel = np.hanning(2 * 10 + 1)  # bins of 31 Hz
+    kernel /= kernel.sum()
+    wide = np.pad(power, ((0, 0), (10, 10)), mode="reflect")
+    envelope = np.sqrt(np.lib.stride_tricks.sliding_window_view(wide, len(kernel), axis=1) @ kernel)
+    phase = np.exp(2j * np.pi * rng.random(envelope.shape))
+    breath = np.fft.irfft(envelope * phase, size) * window
+    out = np.zeros(len(padded))
+    for index, frame in enumerate(breath):
+        out[index * hop : index * hop + size] += frame
+    out = out[size : size + len(samples)]
+    return (out * (rms(samples) / rms(out.astype(np.float32)))).astype(np.float32)
+
+
 def pass_channel(samples: Float, rng: np.random.Generator) -> Float:
     """Clean voice through a random chain of gain drift, room, response, band, clipping, codec."""
     if rng.random() < 0.2:
@@ -93,7 +121,7 @@ def pass_channel(samples: Float, rng: np.random.Generator) -> Float:
         (0.5, add_room),
         (0.65, equalize),
         (0.3, limit_band),
-        (0.12, clip_hard),
+        (0.2, clip_hard),
         (0.07, requantize),
     ]
     for chance, step in steps:
@@ -174,6 +202,17 @@ def babble(count: int, rng: np.random.Generator, voices: list[Float]) -> Float:
         start = int(rng.integers(len(voice)))
         x += repeated[start : start + count] * np.float32(rng.uniform(0.3, 1.0))
     return _unit_rms(x)
+
+
+def second_voice(count: int, rng: np.random.Generator, voice: Float) -> Float:
+    """One clear voice beside, with pauses between what it says; the loud parts have unit rms."""
+    x = np.zeros(count, np.float32)
+    at = int(rng.uniform(0.0, 4.0) * SAMPLE_RATE_HZ)
+    while at < count:
+        part = voice[: count - at]
+        x[at : at + len(part)] = part
+        at += len(voice) + int(rng.uniform(0.5, 4.0) * SAMPLE_RATE_HZ)
+    return x / np.float32(rms(voice))
 
 
 def breath_noise(rng: np.random.Generator) -> Float:

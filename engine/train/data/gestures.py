@@ -78,8 +78,8 @@ def bump(frame_count: int, fps: int, centre_s: float, width_s: float) -> Track:
 
 
 def nod(frame_count: int, fps: int, start_s: float, cycles: int, period_s: float) -> Track:
-    """Head down and back `cycles` times, each smaller than the one before; positive is down."""
-    humps = [0.7**k * bump(frame_count, fps, start_s + (k + 0.5) * period_s, period_s) for k in range(cycles)]
+    """Head down and back `cycles` times, each half as far as the one before; positive is down."""
+    humps = [0.5**k * bump(frame_count, fps, start_s + (k + 0.5) * period_s, period_s) for k in range(cycles)]
     track: Track = np.sum(humps, axis=0)
     return track
 

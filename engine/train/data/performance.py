@@ -29,6 +29,8 @@ Track = npt.NDArray[np.float64]
 
 FPS = 25
 """Frame k shows time k / FPS."""
+NOD_GAP_S = 1.2
+"""A phrase of the other party that ends sooner after the start of the last nod gets none."""
 _RANGES = {name: -1.0 if name.startswith(("eyeLook", "head", "breath")) else 0.0 for name in CONTROL_NAMES}
 
 
@@ -175,14 +177,19 @@ def _accents(
 
 
 def _reactions(c: dict[str, Track], script: Script, person: Temperament, rng: np.random.Generator) -> None:
-    """Nods, tilts, smiles and brows of a listener at the other party's phrases."""
+    """Nods, tilts, smiles and brows of a listener at the other party's phrases.
+
+    The nod after a phrase is all but certain and much alike, so that it can be learned from what is heard.
+    """
     n = len(c["headYaw"])
+    nodded_s = -NOD_GAP_S
     for start_s, end_s in script.other_phrases:
-        if rng.random() < 0.4 + 0.5 * person.nods:
-            cycles, period_s = int(rng.integers(1, 4)), rng.uniform(0.36, 0.6)
-            at_s = end_s + rng.uniform(-0.25, 0.25)
-            c["headPitch"] += rng.uniform(0.3, 0.6) * person.nods * nod(n, FPS, at_s, cycles, period_s)
-        if end_s - start_s > 1.8 and rng.random() < 0.4:
+        if end_s - nodded_s >= NOD_GAP_S and rng.random() < 0.9:
+            nodded_s = end_s + rng.uniform(0.12, 0.2)
+            cycles, period_s = 1 + int(rng.random() < 0.4), rng.uniform(0.42, 0.5)
+            depth = rng.uniform(0.42, 0.58) * (0.7 + 0.3 * person.nods)
+            c["headPitch"] += depth * nod(n, FPS, nodded_s, cycles, period_s)
+        if end_s - start_s > 1.8 and rng.random() < 0.2:
             at_s = rng.uniform(start_s + 0.6, end_s - 0.6)
             c["headPitch"] += (
                 rng.uniform(0.18, 0.4) * person.nods * nod(n, FPS, at_s, 1, rng.uniform(0.4, 0.6))

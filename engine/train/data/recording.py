@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.train.data.augment import breath_noise, draw_noise, pass_channel, rms
+from engine.train.data.augment import breath_noise, draw_noise, pass_channel, rms, second_voice
 from engine.train.data.gestures import ease
 from engine.train.data.script import Script
 from engine.types import SAMPLE_RATE_HZ
@@ -16,7 +16,7 @@ Float = npt.NDArray[np.float32]
 def record(
     script: Script, state: npt.NDArray[np.int64], fps: int, rng: np.random.Generator, plain: bool = False
 ) -> Float:
-    """The one track the model hears: both voices through their channels, noise beds, breaths, level.
+    """The one track the model hears: both voices through their channels, a bystander, noise, breaths, level.
 
     Args:
         script: the take's clean voices, float32 [T] each.
@@ -43,6 +43,9 @@ def record(
         end = int((before_s - rng.uniform(0.02, 0.2)) * SAMPLE_RATE_HZ)
         if end > len(breath):
             x[end - len(breath) : end] += breath
+    if rng.random() < 0.12:
+        beside = second_voice(count, rng, script.bystander)
+        x = x + beside * np.float32(level * 10.0 ** (-rng.uniform(10.0, 25.0) / 20.0))
     for _ in range(int(rng.choice([0, 1, 2], p=[0.12, 0.63, 0.25]))):
         noise = draw_noise(count, rng, [script.bystander])
         snr_db = rng.triangular(2.0, 26.0, 50.0)

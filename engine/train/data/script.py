@@ -7,8 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from engine.train.data.sentences import HELD_SENTENCES, draw_sentence
-from engine.train.data.speech import Phone, Utterance, Voice, draw_voice, natural_voice, speak, warp
+from engine.train.data.augment import whisper
+from engine.train.data.sentences import HELD_SENTENCES
+from engine.train.data.speech import (
+    Phone,
+    Utterance,
+    Voice,
+    draw_line,
+    draw_voice,
+    natural_voice,
+    speak,
+    warp,
+)
 from engine.types import SAMPLE_RATE_HZ, AvatarState
 
 Float = npt.NDArray[np.float32]
@@ -17,6 +27,8 @@ _STATE_SHARES = (0.62, 0.2, 0.18)
 _LONGEST_S = 600.0
 _BATCH = 4
 """Sentences said per call of a voice program."""
+_WHISPERED = 0.04
+"""Share of the sentences that are whispered; never held-out ones."""
 
 
 @dataclass
@@ -26,7 +38,7 @@ class Script:
     Attributes:
         own: float32 [T], the avatar's clean voice, 16 kHz.
         other: float32 [T], the other party's clean voice.
-        bystander: float32 [m], a further voice for babble.
+        bystander: float32 [m], a further voice: one sentence for babble or beside the two.
         phones: the avatar's phones on the take's clock.
         phrases: start and end in seconds of each phrase the avatar says.
         other_phrases: the same of the other party.
@@ -60,11 +72,15 @@ class _Speaker:
     def next(self) -> Utterance:
         if not self.ready:
             held = [HELD_SENTENCES[i] for i in self.rng.permutation(len(HELD_SENTENCES))]
-            sentences = held if self.held_out else [draw_sentence(self.rng) for _ in range(_BATCH)]
+            language = self.voice.language
+            sentences = held if self.held_out else [draw_line(language, self.rng) for _ in range(_BATCH)]
             self.ready = speak(sentences, self.voice)
         utterance = self.ready.pop(0)
         gain = np.float32(10.0 ** (self.rng.uniform(-4.0, 4.0) / 20.0))
-        return Utterance(utterance.samples * gain, utterance.phones)
+        samples = utterance.samples
+        if not self.held_out and self.rng.random() < _WHISPERED:
+            samples = whisper(samples, self.rng)
+        return Utterance(samples * gain, utterance.phones)
 
 
 class _Writer:
@@ -194,6 +210,6 @@ def write_script(rng: np.random.Generator, held_index: int | None = None) -> Scr
     writer.segment(AvatarState.IDLE, rapid=state == AvatarState.IDLE)
     script, count = writer.script, writer.clock
     script.own, script.other, script.warped = _mix(writer.own, count), _mix(writer.other, count), warped
-    extra = writer.other_speaker.next().samples
-    script.bystander = extra[: len(extra) // 2 * 2]
+    bystander = writer.other_speaker if held else _Speaker(draw_voice(rng), rng, held)
+    script.bystander = bystander.next().samples
     return script
