@@ -17,6 +17,9 @@ WINDOW_FRAMES = 40
 LOOKAHEAD_FRAMES = 8
 """A window holds 40 mel frames (400 ms), the last 8 (80 ms) after the frame's own time (our choice)."""
 
+SILENCE = float(np.log(1e-4) / 4.0)
+"""What `log_mel` gives where there is no sound at all."""
+
 Float = npt.NDArray[np.float32]
 
 
@@ -72,10 +75,9 @@ def mel_windows(mel: Float, frame_count: int, mel_per_frame: int = 4) -> Float:
     Returns:
         float32 [frame_count, 40, 40]; outside the recording the spectrum of silence is used.
     """
-    silence = np.float32(np.log(1e-4) / 4.0)
     past = WINDOW_FRAMES - LOOKAHEAD_FRAMES
     tail = max(0, (frame_count - 1) * mel_per_frame + LOOKAHEAD_FRAMES - len(mel))
-    padded = np.pad(mel, ((past, tail), (0, 0)), constant_values=silence)
+    padded = np.pad(mel, ((past, tail), (0, 0)), constant_values=SILENCE)
     starts = np.arange(frame_count) * mel_per_frame
     windows: Float = padded[starts[:, None] + np.arange(WINDOW_FRAMES)]
     return windows

@@ -55,7 +55,16 @@ GRAPHS: dict[str, tuple[Shapes, Shapes]] = {
         {
             "flow": ("float32", ["F", 2, 2, 2]),
             "patch_flow": ("float32", ["F", 2, 2, 2]),
-            "sheet": ("uint8", ["F", 8, 8, 4]),
+        },
+    ),
+    "light": (
+        {
+            "latents": ("float32", ["F", *LATENT]),
+            "tint": ("float32", [1, 3, 1, 1]),
+        },
+        {
+            "levels": ("uint8", ["F", 8, 8, 5]),
+            "flow": ("float32", ["F", 2, 2, 2]),
         },
     ),
     "face_locator": ({"image": ("float32", [1, 4, 96, 96])}, {"landmarks": ("float32", [1, 7, 2])}),
@@ -128,18 +137,23 @@ def _denoiser(g: _Graph) -> None:
 
 
 def _decoder(g: _Graph) -> None:
+    still = g("Mul", g.mean("latents", [1, 2, 3]), g.const(np.zeros((1, 2, 2, 2))))
+    g("Add", still, g("Mul", g.pick("tint", 1, 0), g.const(0.0)), out="flow")
+    g("Identity", "flow", out="patch_flow")
+
+
+def _light(g: _Graph) -> None:
     mean = g.mean("latents", [2, 3])
     light = g("Concat", *(g.pick(mean, 1, i) for i in range(3)), axis=1)
     light = g("Mul", light, g.const(np.array([0.5, 0.2, 0.1]).reshape(1, 3, 1, 1)))
     light = g("Add", light, g("Mul", "tint", g.const(0.0)))
-    # A sheet that covers nothing adds its colour to the picture.
-    cover = g("Mul", g.pick(light, 1, 0), g.const(0.0))
-    lit = g("Clip", g("Concat", light, cover, axis=1), g.const(0.0), g.const(1.0))
+    # A patch that covers nothing adds its colour to the picture.
+    nothing = g("Mul", g.pick(light, 1, 0), g.const(0.0))
+    lit = g("Clip", g("Concat", light, nothing, nothing, axis=1), g.const(0.0), g.const(1.0))
     levels = g("Transpose", g("Round", g("Mul", lit, g.const(255.0))), perm=[0, 2, 3, 1])
     spread = g("Mul", levels, g.const(np.ones((1, 8, 8, 1))))
-    g("Cast", spread, to=TensorProto.UINT8, out="sheet")
-    for name in ("flow", "patch_flow"):
-        g("Mul", g.pick(light, 1, 0), g.const(np.zeros((1, 2, 2, 2))), out=name)
+    g("Cast", spread, to=TensorProto.UINT8, out="levels")
+    g("Mul", g.pick(light, 1, 0), g.const(np.zeros((1, 2, 2, 2))), out="flow")
 
 
 def _face_locator(g: _Graph) -> None:
@@ -179,6 +193,7 @@ _BUILDERS = {
     "reference": _reference,
     "denoiser": _denoiser,
     "decoder": _decoder,
+    "light": _light,
     "face_locator": _face_locator,
     "expression": _expression,
     "reader": _reader,
@@ -230,7 +245,7 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         onnx.save(build_graph(name), str(root / f"{name}.onnx"))
     manifest: dict[str, Any] = {
         "format": "llia-pack",
-        "format_version": 2,
+        "format_version": 3,
         "preset": "toy",
         "version": "0.1.0",
         "licence": "Apache-2.0",
@@ -248,7 +263,7 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         "motion_lags": [4, 3, 2, 1],
         "sampling_timesteps": {"1": [1.0], "2": [1.0, 0.5]},
         "controls": list(CONTROL_NAMES),
-        "sheet_box": [-2.0, -2.0, 2.0, 2.0],
+        "patches": {"light": {"box": [-2.0, -2.0, 2.0, 2.0], "levels_per_unit": [255.0] * CONTROLS}},
         "framing": {"eyes": list(EYES), "mouth": list(MOUTH)},
         "graphs": {
             name: {

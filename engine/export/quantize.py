@@ -64,14 +64,17 @@ def quantize_convolutions(
 
 def quantize_products(source: Path, target: Path, keep: tuple[str, ...] = ()) -> None:
     """Dynamic INT8 of all matrix products with constant weights, per channel, but for the nodes to keep."""
-    quantize_dynamic(
-        str(source),
-        str(target),
-        op_types_to_quantize=["MatMul"],
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=list(keep),
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantize_dynamic(
+            str(prepared),
+            str(target),
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=list(keep),
+        )
 
 
 def halve_weights(path: Path) -> None:

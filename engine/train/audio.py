@@ -14,7 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.features import HOP_SAMPLES, LOOKAHEAD_FRAMES, MEL_BINS, WINDOW_FRAMES, mel_timeline
+from engine.features import (
+    HOP_SAMPLES,
+    LOOKAHEAD_FRAMES,
+    MEL_BINS,
+    SILENCE,
+    WINDOW_FRAMES,
+    mel_timeline,
+)
 from engine.train.data.coarticulation import PHONES
 from engine.train.data.performance import FPS, Take
 from engine.train.data.shards import takes_of
@@ -38,7 +45,6 @@ NOT_TOLD = -100
 """What another says has no phone of the avatar's."""
 OTHER_SHARE = 0.25
 """Share of windows with another voice or a noise beside the voice."""
-SILENCE = float(np.log(1e-4) / 4.0)
 
 
 def mouth_targets(controls: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

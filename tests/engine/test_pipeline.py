@@ -176,13 +176,51 @@ def test_the_clip_after_a_state_change_is_short(engine: Engine, monkeypatch: pyt
             return original(plan, *rest)
 
         monkeypatch.setattr(avatar._denoiser, "generate", generate)
-        _push(avatar, np.zeros(1320 + 14 * 640, np.float32), [20_000])
+        heard = _speech(2.0, loud=(0.0, 2.0))
+        _push(avatar, heard[: 1320 + 14 * 640], [20_000])
         frames = avatar.frames()
         assert len(list(islice(frames, 15))) == 15
         avatar.set_state(LISTENING)
-        _push(avatar, np.zeros(7 * 640, np.float32), [20_000], start=1320 + 14 * 640)
+        _push(avatar, heard[: 7 * 640], [20_000], start=1320 + 14 * 640)
         assert len(list(islice(frames, 7))) == 7
     assert lengths == [1, 2, 4, 8, 1, 2, 4]
+
+
+def test_a_live_avatar_foresees_silence_and_hears_what_comes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.avatar(size_px=64, seed=0) as avatar:
+        made: list[tuple[int, int]] = []
+        original = avatar._denoiser.generate
+
+        def generate(plan: Any, *rest: Any) -> Any:
+            made.append((plan.first_frame, plan.clip_length))
+            return original(plan, *rest)
+
+        monkeypatch.setattr(avatar._denoiser, "generate", generate)
+        frames, pushed = avatar.frames(), 1320 - 640
+
+        def hear(samples: Float) -> VideoFrame:
+            nonlocal pushed
+            avatar.push_audio(AudioChunk(samples, pushed))
+            pushed += len(samples)
+            return next(frames)
+
+        avatar.push_audio(AudioChunk(np.zeros(pushed, np.float32), 0))
+        for number in range(12):
+            frame = hear(np.zeros(640, np.float32))
+            assert frame.pts_samples == number * 640
+            assert _light(frame) < 25
+            deadline_s = time.monotonic() + 10.0
+            while not any(first <= number + 1 < first + length for first, length in made):
+                assert time.monotonic() < deadline_s, "nothing was foreseen"
+                time.sleep(0.005)
+        assert max(length for _, length in made) == 8
+        assert len(made) <= 3
+        loud = _speech(0.4, loud=(0.0, 0.4))
+        lights = [_light(hear(part)) for part in loud.reshape(-1, 640)]
+        assert max(lights) > 60, "what was foreseen did not come true"
+        assert [length for _, length in made[3:]].count(1) >= 8
 
 
 # --- barge-in

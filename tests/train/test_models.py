@@ -136,8 +136,8 @@ def test_denoiser_and_discriminator(clip_length: int) -> None:
     x, audio_emb = torch.randn(b, f, *LATENT), torch.randn(b, f, TOY.audio_tokens, TOY.audio_width)
     state, ref_latent = torch.zeros(b, f, dtype=torch.int64), torch.randn(b, *LATENT)
     motion = torch.randn(b, TOY.motion_frames, *LATENT)
-    bank = torch.randn(b, 36, TOY.bank_width)
     net = Denoiser(TOY)
+    bank = net.keys_values(torch.randn(b, 36, TOY.bank_width))
     assert net(x, torch.rand(b), audio_emb, state, motion, bank, ref_latent).shape == x.shape
     assert LatentDiscriminator(TOY)(x, audio_emb, state, ref_latent).shape == (b, f)
 
@@ -153,7 +153,7 @@ def test_new_denoiser_returns_a_clean_input() -> None:
         torch.randn(1, f, TOY.audio_tokens, TOY.audio_width),
         torch.zeros(1, f, dtype=torch.int64),
         torch.randn(1, TOY.motion_frames, *LATENT),
-        torch.randn(1, 36, TOY.bank_width),
+        net.keys_values(torch.randn(1, 36, TOY.bank_width)),
         torch.randn(1, *LATENT),
     )
     torch.testing.assert_close(x0, x)

@@ -129,7 +129,7 @@ def test_the_pack_passes_its_manifest(runs: Path) -> None:
     manifest = load_manifest(runs / "pack")
     assert manifest.default_avatar in manifest.avatars
     parity = json.loads((runs / "parity.json").read_text())
-    assert set(parity["decoder"]) == {"fp32", "int8"}
+    assert set(parity["mouth"]) == {"fp32", "int8"}
 
 
 def test_the_runtime_makes_frames_from_the_pack(runs: Path) -> None:

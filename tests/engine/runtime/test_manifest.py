@@ -46,7 +46,7 @@ def test_no_folder_and_no_json(tmp_path: Path) -> None:
 
 
 def test_another_format_version(tmp_path: Path) -> None:
-    _refused(build_toy_pack(tmp_path, format_version=1), "format_version is 1", "reads 2")
+    _refused(build_toy_pack(tmp_path, format_version=1), "format_version is 1", "reads 3")
 
 
 def test_altered_graph(tmp_path: Path) -> None:
