@@ -48,7 +48,7 @@ Float = npt.NDArray[np.float32]
 _CLOSE_S = 1.0
 _DECODED_FRAMES = 8
 _QUIET_S = 0.015
-"""A live avatar to which nothing has happened for so long uses its time to look ahead: its last frame is done."""
+"""After so long without news a live avatar looks ahead: its last frame is done by then."""
 _NO_SOUND = 1e-4
 _PAST_FRAMES = HISTORY_FRAMES + 16
 """Audio is kept as long as latents, and the 320 ms that the oldest of their windows reach back."""
@@ -66,7 +66,7 @@ class _Clip:
 
 @dataclass(frozen=True)
 class _Foreseen:
-    """Latents of a clip that come true if nothing is heard; `rest` is the latent at rest they are made for."""
+    """Latents of a clip that come true if nothing is heard; they are made for this latent at rest."""
 
     plan: ClipPlan
     rest: Float
@@ -448,7 +448,7 @@ class AvatarPipeline:
         return known is not None and self._planner.next_frame < known.first_frame + known.clip_length
 
     def _foresee(self) -> None:
-        """Makes the clip that follows if nothing is heard: one long clip costs a fifth of eight short ones."""
+        """Makes the clip that follows if nothing is heard: a long one costs a fifth of eight short ones."""
         with self._changed:
             first, epoch, rest = self._planner.next_frame, self._planner.epoch, self._rest
             length = self._engine.manifest.clip_lengths[-1]

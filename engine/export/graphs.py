@@ -45,7 +45,10 @@ class ReferenceGraph(nn.Module):
         self.denoiser = denoiser
         self.encoder, self.reference = autoencoder.encoder, autoencoder.reference
         self.appearance, self.locator = appearance, locator
-        self.mouth_window, self.eyes_window = autoencoder.decoder.mouth.window, autoencoder.decoder.eyes.window
+        self.mouth_window, self.eyes_window = (
+            autoencoder.decoder.mouth.window,
+            autoencoder.decoder.eyes.window,
+        )
 
     def forward(self, ref_image: Tensor) -> tuple[Tensor, ...]:
         small = working_size(ref_image)
@@ -97,8 +100,8 @@ class PatchPixels(nn.Module):
         colours = 4 * self.LEVELS
         self.colours = _part(last, slice(colours))
         self.flow = _part(last, slice(colours, last.out_channels))
-        # Coordinates of the box are -1..1 across it; the flow is told in halves of the picture's side, and ends
-        # at the box's edge.
+        # Coordinates of the box are -1..1 across it; the flow is told in halves of the picture's side, and
+        # ends at the box's edge.
         across = torch.tensor([box.width, box.height]).view(2, 1, 1) / geo.REFERENCE_PX
         grid = geo.centre_grid(box.height, box.width, torch.device("cpu"))[0]
         limit = geo.inside(box.height, box.width)
@@ -109,7 +112,7 @@ class PatchPixels(nn.Module):
     def forward(
         self, latent_map: Tensor, quarter: Tensor, half: Tensor, shown: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Levels uint8 [B, H, W, 5] (new RGB, how much of the moved picture stays, cover), flow [B, 2, H, W]."""
+        """Levels uint8 [B, H, W, 5] (new RGB, share of the moved picture, cover), flow [B, 2, H, W]."""
         y = self.head.features(latent_map, quarter, half)
         height, width = self.box.height // 2, self.box.width // 2
         new, cover, mix = self.colours(y).split([12, 4, 4], dim=1)
@@ -173,10 +176,11 @@ class EyesGraph(nn.Module):
         mirror = flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
         levels = torch.cat([F.pad(levels[:, 0], (0, 0, 0, apart)), levels[:, 1].flip(2)], dim=2)
         flow = torch.cat([F.pad(flow[:, 0], (0, apart)), flow[:, 1].flip(3) * mirror], dim=3)
-        return levels.reshape(-1, one.height, width, PatchPixels.LEVELS), flow.reshape(-1, 2, one.height, width)
+        levels = levels.reshape(-1, one.height, width, PatchPixels.LEVELS)
+        return levels, flow.reshape(-1, 2, one.height, width)
 
 
-PATCH_GRAPHS = {"mouth": MouthGraph, "eyes": EyesGraph}
+PATCH_GRAPHS: dict[str, type[MouthGraph] | type[EyesGraph]] = {"mouth": MouthGraph, "eyes": EyesGraph}
 
 
 class DenoiserGraph(nn.Module):

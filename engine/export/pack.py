@@ -157,7 +157,7 @@ def export_fp32(nets: Networks, folder: Path) -> None:
 
 
 def patch_feeds(folder: Path, pairs: Path, count: int) -> list[Feed]:
-    """Examples for the patches, with the picture and all of its banks: expressions of rendered pairs, by the fp32 graphs.
+    """Examples for the patches, with picture and banks: expressions of rendered pairs, by the fp32 graphs.
 
     Raises:
         FileNotFoundError: there are no rendered pairs; the message names the stage to run first.
@@ -193,7 +193,7 @@ def levels_per_unit(folder: Path, feeds: list[Feed]) -> dict[str, list[float]]:
         session = ort.InferenceSession(str(folder / f"{name}.onnx"), providers=["CPUExecutionProvider"])
         changes = []
         for feed in feeds:
-            rgb = graph.box.crop(feed["ref_image"][0, :3]).transpose(1, 2, 0)
+            rgb = graph.box.crop(torch.from_numpy(feed["ref_image"])[0, :3]).permute(1, 2, 0).numpy()
             under = np.rint(np.ascontiguousarray(rgb) * 255.0).astype(np.uint8)
             made = []
             for latents in (feed["latents"], *(feed["latents"] + step for step in steps)):

@@ -97,7 +97,7 @@ class Windows:
 
 
 def spoil(windows: Tensor) -> Tensor:
-    """Gain, equalizer, another sound and gaps on log-mel windows [B, 40, 40], for unheard voices and rooms."""
+    """Gain, equalizer, another sound on log-mel windows [B, 40, 40], for unheard voices and rooms."""
     b, _, mels = windows.shape
 
     def r(*shape: int) -> Tensor:

@@ -24,7 +24,6 @@ from engine.compose import Composer, cut_out, paint
 from engine.export.graphs import PATCH_GRAPHS, GraphSpec
 from engine.export.pack import Networks, export_fp32, graph_specs, levels_per_unit, patch_feeds, quantize
 from engine.export.parity import differences
-from engine.train.models import geometry as geo
 from engine.train.models.audio_encoder import AudioEncoder
 from engine.train.models.autoencoder import Autoencoder, compose, patch_sheet, views
 from engine.train.models.config import TOY
@@ -221,8 +220,8 @@ def test_the_runtime_composes_as_training_does(exported: Exported, size_px: int)
         cut = cut_out(under, box.corners, (box.height, box.width))
         np.testing.assert_array_equal(cut, box.crop(under.transpose(2, 0, 1))[:3].transpose(1, 2, 0))
         patches.append(paint(cut, made["flow"][0], made["levels"][0], box.corners))
-    made = Composer(reference).compose(flows["flow"][0], flows["patch_flow"][0], patches)
-    difference = np.abs(made - truth)
+    frame = Composer(reference).compose(flows["flow"][0], flows["patch_flow"][0], patches)
+    difference = np.abs(frame - truth)
     # At the patches' edges the training's one sheet mixes a pixel of both; trained patches fade out there.
     assert np.percentile(difference, 97.0) <= 4.0
     assert difference.mean() < 0.5
@@ -233,12 +232,7 @@ def test_how_much_a_patch_changes_with_each_control(exported: Exported) -> None:
     found = levels_per_unit(exported.fp32, feeds)
     assert set(found) == set(PATCHES)
     for name in PATCHES:
-        session = ort.InferenceSession(str(exported.fp32 / f"{name}.onnx"))
-        banks = {node.name: feeds[0][node.name] for node in session.get_inputs()}
-        still = session.run(None, banks)[0].astype(float)
         assert len(found[name]) == COUNT and max(found[name]) > 0.0
-        # No change of latents, no change of levels: the figure is a slope.
-        assert np.abs(session.run(None, banks)[0] - still).max() == 0.0
 
 
 @pytest.mark.parametrize("name", ["audio_encoder", "reference", "face_locator", "reader"])

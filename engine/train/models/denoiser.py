@@ -9,6 +9,7 @@ is ours.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -123,7 +124,8 @@ class Attention(nn.Module):
         """`tokens`: how many queries and keys there always are; None: any."""
         super().__init__()
         self.width, self.heads = width, heads
-        self.queries, self.keys = tokens or (None, None)
+        self.queries = None if tokens is None else tokens[0]
+        self.keys = None if tokens is None else tokens[1]
         self.to_out = nn.Linear(width, width)
         nn.init.zeros_(self.to_out.weight)
 
@@ -259,7 +261,8 @@ class Denoiser(nn.Module):
 
         It depends on the picture alone, so it is found once per picture.
         """
-        return torch.cat([block.appearance.keys_values(appearance) for block in self.blocks], dim=1)
+        blocks = [cast(Block, block) for block in self.blocks]
+        return torch.cat([block.appearance.keys_values(appearance) for block in blocks], dim=1)
 
     def forward(
         self,
