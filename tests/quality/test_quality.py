@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.quality.lipsync import Phone, Score
+from tests.quality.timeline import Span, chart, overlap
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,3 +72,10 @@ def test_hours(way: tuple[str, ...]) -> None:
     figures = measured("hours", "--hours", "0.01", "--every", "50", *way)
     assert figures["frames"] >= 880
     assert max(figures["identity distance, first and last tenth"]) < 1.0
+
+
+def test_the_timeline_shows_what_ran_when() -> None:
+    spans = [Span("denoiser", 1, 0.0, 0.006), Span("mouth", 2, 0.002, 0.004), Span("eyes", 2, 0.0081, 0.0119)]
+    assert chart(spans, 7) == ["DDD....", ".m..ee."]
+    assert overlap(spans) == pytest.approx(0.002 / 0.0098)
+    assert overlap([]) == 0.0
