@@ -15,6 +15,7 @@ import numpy.typing as npt
 Float = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
+_MARGIN_PX = 1
 _RELATIVE = cv2.INTER_LINEAR | cv2.WARP_RELATIVE_MAP
 
 
@@ -71,10 +72,16 @@ def paint(under: Bytes, flow: Float, levels: Bytes, box: Sequence[float]) -> Pat
 class Composer:
     """Makes frames of one picture at one size."""
 
-    def __init__(self, ref_picture: Bytes) -> None:
-        """Keeps the picture, uint8 [S, S, 4]: straight RGB bled under the edges, and alpha."""
-        self._picture = ref_picture
-        self._half_px = ref_picture.shape[0] / 2
+    def __init__(self, ref_picture: Bytes, body_top: float) -> None:
+        """Keeps the picture.
+
+        Args:
+            ref_picture: uint8 [S, S, 4], straight RGB bled under the edges, and alpha.
+            body_top: from here down, -1..1, the picture's edge goes on outside it even if it is cut out.
+        """
+        self._side = ref_picture.shape[0]
+        self._half_px = self._side / 2
+        self._picture = _with_margin(ref_picture, int((body_top + 1.0) * self._half_px))
 
     def compose(self, flow: Float, patch_flow: Float, patches: Sequence[Patch]) -> Bytes:
         """One frame.
@@ -88,8 +95,8 @@ class Composer:
         Returns:
             uint8 [S, S, 4], straight alpha (the moved picture's own).
         """
-        side = self._picture.shape[0]
-        offsets = _resized(flow, (self._half_px, self._half_px), (side, side))
+        sides = (self._side, self._side)
+        offsets = _resized(flow, (self._half_px, self._half_px), sides, _MARGIN_PX)
         frame = _sampled(self._picture, offsets, _RELATIVE, cv2.BORDER_REPLICATE)
         for patch in patches:
             rows, columns = self._reach(patch_flow, patch.box)
@@ -104,7 +111,7 @@ class Composer:
 
     def _reach(self, patch_flow: Float, box: Sequence[float]) -> tuple[slice, slice]:
         """Rows and columns of the frame that a patch can reach."""
-        side = self._picture.shape[0]
+        side = self._side
         left, top, right, bottom = self._box_px(box)
         low, high = patch_flow.min(axis=(1, 2)), patch_flow.max(axis=(1, 2))
         first = np.array([left, top]) - high * self._half_px
@@ -115,7 +122,7 @@ class Composer:
 
     def _carried(self, patch_flow: Float, patch: Patch, rows: slice, columns: slice) -> Bytes:
         """A patch as it lies in a part of the frame: uint8 [rows, columns, 4]."""
-        side, (height, width) = self._picture.shape[0], patch.rgba.shape[:2]
+        side, (height, width) = self._side, patch.rgba.shape[:2]
         left, top, right, bottom = self._box_px(patch.box)
         scale_x, scale_y = width / (right - left), height / (bottom - top)
         scale = (self._half_px * scale_x, self._half_px * scale_y)
@@ -126,11 +133,27 @@ class Composer:
         return _sampled(patch.rgba, places, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
 
 
-def _resized(flow: Float, scale: Sequence[float], sides: tuple[int, int]) -> Float:
-    """A flow times a scale for x and y, at another height and width: float32 [height, width, 2]."""
-    scaled = cv2.merge([flow[0] * np.float32(scale[0]), flow[1] * np.float32(scale[1])])
+def _with_margin(picture: Bytes, body_row: int) -> Bytes:
+    """The picture and what lies outside it: uint8 [S + 2, S + 2, 4], its edge goes on from there.
+
+    A cut-out head that moves leaves nothing behind, so outside it is transparent; from `body_row` down the
+    body goes on, and so does the background of a picture that fills its frame.
+    """
+    m = _MARGIN_PX
+    padded: Bytes = cv2.copyMakeBorder(picture, m, m, m, m, cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
+    above = padded[: body_row + m, :, 3]
+    edges = (above[:m], above[:, :m], above[:, -m:])
+    if not all(edge.min() == 255 for edge in edges):
+        for edge in edges:
+            edge[:] = 0
+    return padded
+
+
+def _resized(flow: Float, scale: Sequence[float], sides: tuple[int, int], more: float = 0.0) -> Float:
+    """A flow times a scale for x and y, and some more, at another size: float32 [height, width, 2]."""
+    x, y = (part * np.float32(by) + np.float32(more) for part, by in zip(flow, scale, strict=True))
     height, width = sides
-    resized: Float = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_LINEAR)
+    resized: Float = cv2.resize(cv2.merge([x, y]), (width, height), interpolation=cv2.INTER_LINEAR)
     return resized
 
 

@@ -188,12 +188,13 @@ class Engine:
 
     def decoder(self, portrait: Portrait, size_px: int, *, reuse: bool = False) -> Decoder:
         """Makes pictures of a portrait at a size; `reuse` as for `Decoder`."""
+        body_top = max(patch.box[3] for patch in self.manifest.patches.values())
         return Decoder(
             self.graphs,
             self.manifest,
             portrait.banks,
             portrait.ref_picture(REF_IMAGE_PX),
-            Composer(portrait.ref_picture(size_px)),
+            Composer(portrait.ref_picture(size_px), body_top),
             reuse=reuse,
         )
 

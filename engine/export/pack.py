@@ -47,7 +47,7 @@ from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
 
 FPS = 25
 SAMPLING_TIMESTEPS = {str(n): list(steps) for n, steps in STUDENT_TIMESTEPS.items()}
-FRAMING = {"eyes": [-0.19, 0.19, 0.09], "mouth": [0.0, 0.36]}
+FRAMING = {"eyes": [-0.215, 0.215, 0.089], "mouth": [0.0, 0.297]}
 """Where eyes and mouth lie in an aligned picture, -1..1: the mean of the studio's identities."""
 
 

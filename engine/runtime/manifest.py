@@ -231,7 +231,8 @@ def _check_ranges(m: Manifest) -> None:
         "noise_scale": len(m.noise_scale) == len(CONTROL_NAMES) and min(m.noise_scale) >= 0.0,
         "reanchor_every_frames": m.reanchor_every_frames is None or m.reanchor_every_frames >= 1,
         "framing": len(m.framing_eyes) == 3 and len(m.framing_mouth) == 2,
-        "patches": all(
+        "patches": bool(m.patches)
+        and all(
             len(p.box) == 4
             and p.box[0] < p.box[2]
             and p.box[1] < p.box[3]

@@ -9,6 +9,7 @@ from engine.compose import Composer, Patch, cut_out, paint
 SIDE = 64
 BOX = (-0.5, -0.25, 0.5, 0.25)
 """Columns 16 to 48, rows 24 to 40."""
+BODY = BOX[3]
 STILL = np.zeros((2, 4, 4), np.float32)
 
 
@@ -24,20 +25,35 @@ def moved(x: float = 0.0, y: float = 0.0) -> npt.NDArray[np.float32]:
 
 
 def test_what_does_not_move_stays_to_the_last_level() -> None:
-    np.testing.assert_array_equal(Composer(picture()).compose(STILL, STILL, []), picture())
+    np.testing.assert_array_equal(Composer(picture(), BODY).compose(STILL, STILL, []), picture())
 
 
-def test_a_flow_moves_the_picture_and_its_edge_goes_on() -> None:
-    made = Composer(picture()).compose(moved(x=3.0, y=-2.0), STILL, [])
-    np.testing.assert_array_equal(made[2:, :-3], picture()[:-2, 3:])
-    np.testing.assert_array_equal(made[2:, -3:], picture()[:-2, -1:].repeat(3, axis=1))
+def test_a_flow_moves_a_filled_picture_and_its_edge_goes_on() -> None:
+    filled = picture()
+    filled[..., 3] = 255
+    made = Composer(filled, BODY).compose(moved(x=3.0, y=-2.0), STILL, [])
+    np.testing.assert_array_equal(made[2:, :-3], filled[:-2, 3:])
+    np.testing.assert_array_equal(made[2:, -3:], filled[:-2, -1:].repeat(3, axis=1))
+
+
+def test_a_cut_out_person_ends_at_the_border_and_only_the_body_goes_on() -> None:
+    person = np.full((SIDE, SIDE, 4), 255, np.uint8)
+    person[:4, :4, 3] = 0
+    made = Composer(person, BODY).compose(moved(x=3.0), STILL, [])
+    assert (made[:40, -3:, 3] == 0).all() and (made[:40, 4:-3, 3] == 255).all()
+    assert (made[40:, :, 3] == 255).all()
+    made = Composer(person, BODY).compose(moved(y=5.0), STILL, [])
+    assert (made[:, :, 3] == 255).all()
+    made = Composer(person, BODY).compose(moved(y=-5.0), STILL, [])
+    assert (made[:5, :, 3] == 0).all() and (made[9:, :, 3] == 255).all()
+    assert (made[..., :3] == 255).all()
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (5, 0), (-7, 4), (40, 0), (200, 200)])
 def test_a_patch_covers_its_box_where_the_patch_flow_carries_it(x: int, y: int) -> None:
     rgba = np.full((16, 32, 4), 255, np.uint8)
     rgba[..., 1] = 0
-    made = Composer(picture()).compose(STILL, moved(x, y), [Patch(BOX, rgba)])
+    made = Composer(picture(), BODY).compose(STILL, moved(x, y), [Patch(BOX, rgba)])
     truth = picture()
     rows = slice(max(0, 24 - y), max(0, 40 - y))
     columns = slice(max(0, 16 - x), max(0, 48 - x))
@@ -49,7 +65,7 @@ def test_a_later_patch_lies_over_an_earlier_one() -> None:
     red, blue = (np.zeros((16, 32, 4), np.uint8) for _ in range(2))
     red[..., 0] = red[..., 3] = 255
     blue[:, :16, 2] = blue[:, :16, 3] = 255
-    made = Composer(picture()).compose(STILL, STILL, [Patch(BOX, red), Patch(BOX, blue)])[24:40, 16:48]
+    made = Composer(picture(), BODY).compose(STILL, STILL, [Patch(BOX, red), Patch(BOX, blue)])[24:40, 16:48]
     assert (made[:, :16, :3] == (0, 0, 255)).all()
     assert (made[:, 17:, :3] == (255, 0, 0)).all()
 
@@ -57,7 +73,7 @@ def test_a_later_patch_lies_over_an_earlier_one() -> None:
 def test_cover_mixes_and_leaves_alpha_alone() -> None:
     rgba = np.zeros((16, 32, 4), np.uint8)
     rgba[..., 0], rgba[..., 3] = 100, 128
-    made = Composer(picture()).compose(STILL, STILL, [Patch(BOX, rgba)])[24:40, 16:48].astype(float)
+    made = Composer(picture(), BODY).compose(STILL, STILL, [Patch(BOX, rgba)])[24:40, 16:48].astype(float)
     before = picture()[24:40, 16:48].astype(float)
     wanted = before * np.array([127, 127, 127, 255]) / 255 + np.array([100, 0, 0, 0])
     np.testing.assert_allclose(made, wanted.clip(0, 255), atol=1)
@@ -65,7 +81,7 @@ def test_cover_mixes_and_leaves_alpha_alone() -> None:
 
 def test_the_picture_given_is_not_touched() -> None:
     kept = picture()
-    Composer(kept).compose(moved(2.0, 2.0), STILL, [Patch(BOX, np.full((16, 32, 4), 255, np.uint8))])
+    Composer(kept, BODY).compose(moved(2.0, 2.0), STILL, [Patch(BOX, np.full((16, 32, 4), 255, np.uint8))])
     np.testing.assert_array_equal(kept, picture())
 
 

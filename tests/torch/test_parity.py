@@ -221,7 +221,7 @@ def test_the_runtime_composes_as_training_does(exported: Exported, size_px: int)
         rgb = box.crop(torch.from_numpy(under).permute(2, 0, 1))[:3].permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(cut, rgb)
         patches.append(paint(cut, made["flow"][0], made["levels"][0], box.corners))
-    frame = Composer(reference).compose(flows["flow"][0], flows["patch_flow"][0], patches)
+    frame = Composer(reference, 1.0).compose(flows["flow"][0], flows["patch_flow"][0], patches)
     difference = np.abs(frame - truth)
     # At the patches' edges the training's one sheet mixes a pixel of both; trained patches fade out there.
     assert np.percentile(difference, 97.0) <= 4.0
