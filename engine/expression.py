@@ -30,6 +30,7 @@ REST_CONTROLS = ("mouthSmile", "mouthFrown", "browInnerUp", "browOuterUp", "brow
 AT_REST = np.array([name in REST_CONTROLS for name in CONTROL_NAMES])
 SPOKEN = np.array([name.startswith(("jaw", "mouth", "tongue")) for name in CONTROL_NAMES]) & ~AT_REST
 """What speech moves."""
+POSE = [CONTROL_NAMES.index(name) for name in ("headYaw", "headPitch", "headRoll", "headShift")]
 BLEND_SAMPLES = SAMPLE_RATE_HZ // 5
 """An expression comes and goes within 200 ms."""
 
@@ -47,6 +48,17 @@ def checked_controls(expression: Mapping[str, float]) -> dict[str, float]:
         if not low <= value <= 1.0:
             raise ConfigError(f"expression: {name} = {value} is outside {low:g}..1")
     return dict(expression)
+
+
+def within_reach(controls: Float) -> Float:
+    """Controls [21] as far as the decoder can follow: each within its range, the head's pose at most 1 long.
+
+    Head controls are of one range, and performances never have several of them at its end: there the flow
+    tears the picture. A pose that is longer keeps its direction (our choice).
+    """
+    reached: Float = controls.clip(LOWEST, np.float32(1.0))
+    reached[POSE] /= max(1.0, float(np.linalg.norm(reached[POSE])))
+    return reached
 
 
 def edit_reference(

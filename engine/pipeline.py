@@ -30,6 +30,7 @@ from engine.expression import (
     ExpressionTrack,
     checked_controls,
     edit_reference,
+    within_reach,
 )
 from engine.features import MEL_BINS, SILENCE, WINDOW_FRAMES
 from engine.frames import Retimer
@@ -535,15 +536,14 @@ class AvatarPipeline:
             added = self._expression.at(max(pts_samples, clip.plan.first_frame * self._frame_samples))
         start_s = time.perf_counter()
         controls = self._control_mean + self._control_std * latent.ravel() + added
-        if added.any():
-            controls = controls.clip(LOWEST, 1.0)
-            latent = ((controls - self._control_mean) / self._control_std).reshape(latent.shape)
+        shown = within_reach(controls)
+        if added.any() or (shown != controls).any():
+            latent = ((shown - self._control_mean) / self._control_std).reshape(latent.shape)
         rgba = self._last_rgba
         if self.watched or rgba is None:
             rgba = self._last_rgba = self._decoder.decode(latent)
         stage_ms = {**clip.stage_ms, "decode": (time.perf_counter() - start_s) * 1000.0}
         state = AvatarState(int(clip.plan.states[index]))
-        shown = controls.clip(LOWEST, 1.0)
         return VideoFrame(rgba, pts_samples, utterance_id, clip.plan.epoch, state, stage_ms, shown)
 
     def _admit_clip(self, clip: _Clip) -> _Clip | None:

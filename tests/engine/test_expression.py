@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from engine.errors import ConfigError
-from engine.expression import BLEND_SAMPLES, LOWEST, SIGNED_CONTROLS, ExpressionTrack, checked_controls
+from engine.expression import (
+    BLEND_SAMPLES,
+    LOWEST,
+    POSE,
+    SIGNED_CONTROLS,
+    ExpressionTrack,
+    checked_controls,
+    within_reach,
+)
 from engine.pipeline import AvatarPipeline, Engine
 from engine.types import CONTROL_NAMES, AudioChunk, VideoFrame
 
@@ -29,6 +37,17 @@ def test_controls_by_name() -> None:
 def test_wrong_controls(name: str, value: float, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         checked_controls({name: value})
+
+
+def test_what_is_in_reach_stays_and_a_long_pose_keeps_its_direction() -> None:
+    wanted = np.full(len(CONTROL_NAMES), 0.25, np.float32)
+    np.testing.assert_array_equal(within_reach(wanted), wanted)
+    wanted[POSE] = (1.5, -0.5, 1.0, 0.0)
+    wanted[[JAW, SMILE]] = (1.2, -0.1)
+    reached = within_reach(wanted)
+    np.testing.assert_allclose(reached[POSE], np.array([1.0, -0.5, 1.0, 0.0]) / 1.5, rtol=1e-6)
+    assert (reached[JAW], reached[SMILE]) == (1.0, 0.0)
+    assert wanted[JAW] == np.float32(1.2)
 
 
 def test_a_change_begins_where_the_last_one_stood_and_ends_at_its_goal() -> None:
