@@ -13,6 +13,7 @@ import bridge
 from bridge.audio_file import decode_audio
 from engine.models import find_pack
 from engine.pipeline import Engine
+from engine.portrait import read_picture
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState
 
 GREETING = Path(bridge.__file__).parent / "assets" / "greeting.wav"
@@ -55,6 +56,19 @@ def test_pack_is_small() -> None:
 def test_three_avatars_are_built_in(engine: Engine) -> None:
     assert set(engine.manifest.avatars) >= {"amber", "theo", "mika"}
     assert engine.manifest.default_avatar in engine.manifest.avatars
+
+
+@pytest.mark.parametrize("avatar", ["amber", "theo", "mika"])
+def test_its_avatars_are_framed_already_and_their_own_latent_shows_them(engine: Engine, avatar: str) -> None:
+    drawn = np.asarray(read_picture(engine.manifest.avatars[avatar]))
+    portrait = engine.portrait(avatar)
+    made = engine.decoder(portrait, len(drawn)).decode(portrait.banks["ref_latent"][0])
+    outside = np.ones(drawn.shape[:2], bool)
+    left, top, right, bottom = (round((v + 1.0) * len(drawn) / 2) for v in engine.manifest.sheet_box)
+    outside[top:bottom, left:right] = False
+    np.testing.assert_array_equal(made[..., 3], drawn[..., 3])
+    whole = outside & (drawn[..., 3] > 32)
+    np.testing.assert_array_equal(made[whole], drawn[whole])
 
 
 def test_mouth_opens_in_speech_and_stays_shut_in_silence(

@@ -53,7 +53,7 @@ def paint_back(canvas: skia.Canvas, p: Identity) -> None:
         "pony": 0.10,
         "short": 0.08,
     }.get(back, 0.2)
-    wide = {"bob": 0.10, "long": 0.07, "wavy": 0.13}.get(back, 0.0)
+    wide = {"bob": 0.10, "wavy": 0.13}.get(back, 0.0)
     if back == "curly":
         for ring, grow, gain in ((15, 0.10, h.dark), (13, 0.055, h.mid)):
             for i in range(ring):
@@ -69,9 +69,9 @@ def paint_back(canvas: skia.Canvas, p: Identity) -> None:
     if back == "tails":
         for s in (-1, 1):
             for i in range(4):
-                x = s * (0.54 + 0.055 * i)
+                x = s * (0.50 + 0.05 * i)
                 lock(
-                    canvas, ((s * 0.36, -0.42), (s * (0.74 + 0.05 * i), -0.42), (x + h.jitter(0.02),
+                    canvas, ((s * 0.36, -0.42), (s * (0.66 + 0.045 * i), -0.42), (x + h.jitter(0.02),
                     0.62 - 0.09 * i)),
                     0.19 - 0.02 * i, [h.mid, h.base, h.base, h.dark], h.line, h.alpha, root=0.1, belly=0.5,
                 )  # fmt: skip

@@ -200,7 +200,7 @@ def default_identities() -> dict[str, Identity]:
         neck_w=0.135, shoulder_w=0.70, eye_x=0.182, eye_y=0.018, eye_w=0.102, eye_h=0.070, eye_tilt=-0.009,
         eye_round=2.2, iris=0.50, lash=0.018, spikes=0.7, brow_y=0.122, brow_t=0.014, brow_arc=0.020,
         brow_tilt=0.002, mouth_y=0.222, mouth_w=0.094, gap=0.122, lip_t=0.020, lip_alpha=0.85, fringe="side",
-        back="wavy", part=0.35, volume=0.075, locks=8, beard=0.0, stubble=0.0, clothes="jacket", extra="none",
+        back="long", part=0.35, volume=0.075, locks=8, beard=0.0, stubble=0.0, clothes="jacket", extra="none",
     )  # fmt: skip
     theo = replace(
         amber, seed=202, style="flat", masculine=True, age=0.35, skin=(0.80, 0.58, 0.43), hair=(0.20, 0.15,
@@ -224,7 +224,7 @@ def default_identities() -> dict[str, Identity]:
         eye_y=0.024, eye_w=0.114, eye_h=0.101, eye_tilt=-0.006, eye_round=2.5, iris=0.54, lash=0.021,
         spikes=1.0,
         brow_y=0.138, brow_t=0.012, brow_arc=0.018, mouth_y=0.212, mouth_w=0.080, gap=0.118, lip_t=0.012,
-        lip_alpha=0.45, fringe="bangs", back="tails", part=-0.3, volume=0.085, locks=7, clothes="hoodie",
+        lip_alpha=0.45, fringe="side", back="tails", part=-0.3, volume=0.085, locks=7, clothes="hoodie",
         extra="clips",
     )  # fmt: skip
     return {"amber": amber, "theo": theo, "mika": mika}

@@ -112,15 +112,19 @@ def _shirt(canvas: skia.Canvas, p: Identity) -> None:
     n, ink = p.neck_w, tone(p.cloth, 0.42)
     cover = curve(
         [
-            (-n * 1.6, 0.55),
+            (-n * 1.3, 0.52),
             (-n * 0.6, 0.72),
             (0, 0.83),
             (n * 0.6, 0.72),
-            (n * 1.6, 0.55),
-            (n * 2.6, 0.66),
+            (n * 1.3, 0.52),
+            (n * 2.0, 0.552),
+            (n * 2.5, 0.608),
+            (n * 2.8, 0.68),
             (0.36, 1.2),
             (-0.36, 1.2),
-            (-n * 2.6, 0.66),
+            (-n * 2.8, 0.68),
+            (-n * 2.5, 0.608),
+            (-n * 2.0, 0.552),
         ],
         True,
     )
@@ -159,6 +163,8 @@ def _hoodie(canvas: skia.Canvas, p: Identity) -> None:
     n, ink, a = p.neck_w, tone(p.cloth, 0.42), max(p.line, 0.25)
     light, deep = mix(tone(p.cloth), [1, 1, 1], 0.10), tone(p.cloth, 0.72)
     for s in (-1, 1):
+        inside = [(s * n * 0.97, 0.41), (s * n * 1.3, 0.40), (s * n * 1.35, 0.66), (s * n * 1.06, 0.62)]
+        canvas.drawPath(curve(inside, True), fill(tone(p.cloth, 0.5)))
         hood = curve(
             [
                 (s * n * 1.02, 0.36),
