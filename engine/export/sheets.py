@@ -1,6 +1,7 @@
 """`python -m engine.export.sheets PACK SPEECH.wav FOLDER`: contact sheets of a pack, by the runtime itself.
 
-People the model has never seen speaking, one sentence frame by frame, and the three states.
+People the model has never seen speaking, one sentence frame by frame, the three states, and as a moving
+picture the pack's avatars speaking beside each other.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from engine.train.data.studio import FULL, Studio, neutral_controls
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState
 
 PAPER = (206, 220, 229)
+NIGHT = (35, 36, 42)
 SIZE_PX = 384
 Float = npt.NDArray[np.float32]
 
@@ -33,24 +35,28 @@ def read_wav(path: Path) -> Float:
         return resample(samples.reshape(-1, file.getnchannels()).mean(axis=1), file.getframerate())
 
 
-def on_paper(picture: Image.Image) -> Image.Image:
-    """A picture with alpha over the sheets' background."""
-    paper = Image.new("RGBA", picture.size, (*PAPER, 255))
+def on_paper(picture: Image.Image, colour: tuple[int, int, int] = PAPER) -> Image.Image:
+    """A picture with alpha over the sheets' background, or over another."""
+    paper = Image.new("RGBA", picture.size, (*colour, 255))
     paper.alpha_composite(picture)
     return paper.convert("RGB")
 
 
 def perform(
-    engine: Engine, picture: str | Image.Image | None, samples: Float, state: AvatarState
+    engine: Engine,
+    picture: str | Image.Image | None,
+    samples: Float,
+    state: AvatarState,
+    colour: tuple[int, int, int] = PAPER,
 ) -> list[Image.Image]:
-    """All frames of a recording, on paper."""
+    """All frames of a recording, on paper or on another colour."""
     frames = []
     with engine.avatar(picture, size_px=SIZE_PX, seed=1, lead_ms=None) as avatar:
         avatar.set_state(state)
         avatar.push_audio(AudioChunk(samples, 0, "sheet"))
         avatar.finish()
         for frame in avatar.frames():
-            frames.append(on_paper(Image.fromarray(frame.rgba)))
+            frames.append(on_paper(Image.fromarray(frame.rgba), colour))
     return frames
 
 
@@ -64,6 +70,21 @@ def lay_out(pictures: list[Image.Image], columns: int, cell_px: int, path: Path)
     sheet.save(path, quality=88)
 
 
+def beside_each_other(engine: Engine, samples: Float, cell_px: int, path: Path) -> None:
+    """Writes the avatars speaking a recording, a column each, as a moving WebP of half the frame rate."""
+    columns = [
+        perform(engine, name, samples, AvatarState.SPEAKING, NIGHT) for name in engine.manifest.avatars
+    ]
+    frames = []
+    for row in zip(*(column[::2] for column in columns), strict=True):
+        frame = Image.new("RGB", (len(row) * cell_px, cell_px))
+        for i, picture in enumerate(row):
+            frame.paste(picture.resize((cell_px, cell_px), Image.Resampling.LANCZOS), (i * cell_px, 0))
+        frames.append(frame)
+    step_ms = 2000 // engine.manifest.fps
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=step_ms, loop=0, quality=50)
+
+
 def strangers(count: int) -> list[Image.Image]:
     """Reference pictures of identities that were never trained on."""
     studio = Studio(list(range(HELD_OUT_SEED + 900, HELD_OUT_SEED + 900 + count)))
@@ -75,7 +96,7 @@ def strangers(count: int) -> list[Image.Image]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Writes identities.jpg, sentence.jpg and states.jpg."""
+    """Writes identities.jpg, sentence.jpg, states.jpg and speaking.webp."""
     parser = argparse.ArgumentParser(prog="python -m engine.export.sheets", description=__doc__)
     parser.add_argument("pack")
     parser.add_argument("speech", type=Path, help="16-bit WAV")
@@ -94,6 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     idle = perform(engine, None, silence, AvatarState.IDLE)
     states = [row[i] for row in (speaking, listening, idle) for i in range(10, 130, 15)]
     lay_out(states, 8, 192, args.folder / "states.jpg")
+    beside_each_other(engine, samples[: 4 * SAMPLE_RATE_HZ], 256, args.folder / "speaking.webp")
     return 0
 
 
