@@ -222,7 +222,9 @@ def main(arguments: list[str] | None = None) -> int:
     faults: list[str] = []
     people = default_identities()
     with Engine(args.pack, threads=1, provider="CPU") as engine:
-        left, top, right, bottom = engine.manifest.sheet_box
+        sides = np.array([patch.box for patch in engine.manifest.patches.values()])
+        left, top = sides[:, :2].min(axis=0).tolist()
+        right, bottom = sides[:, 2:].max(axis=0).tolist()
         box = (left, top, right, bottom)
         for name in engine.manifest.avatars:
             for size_px in args.sizes:
