@@ -64,9 +64,11 @@ def paint(under: Bytes, flow: Float, levels: Bytes, box: Sequence[float]) -> Pat
     (height, width), (left, top, right, bottom) = under.shape[:2], box
     offsets = _resized(flow, (width / (right - left), height / (bottom - top)), (height, width))
     moved = _sampled(under, offsets, _RELATIVE, cv2.BORDER_REPLICATE)
-    kept = cv2.multiply(moved, np.ascontiguousarray(levels[..., 3:4].repeat(3, axis=2)), scale=1 / 255)
-    rgb = cv2.add(kept, np.ascontiguousarray(levels[..., :3]))
-    return Patch(box, np.dstack([rgb, levels[..., 4]]))
+    # Planes split and joined by OpenCV are several times as fast as numpy's slices.
+    red, green, blue, share, cover = cv2.split(levels)
+    kept = cv2.split(cv2.multiply(moved, cv2.merge([share, share, share]), scale=1 / 255))
+    rgb = [cv2.add(new, old) for new, old in zip((red, green, blue), kept, strict=True)]
+    return Patch(box, cv2.merge([*rgb, cover]).astype(np.uint8, copy=False))
 
 
 class Composer:
