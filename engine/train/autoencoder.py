@@ -6,6 +6,7 @@ learned in place and at full sharpness), and points that ride on the head (so th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,14 @@ from engine.train.data.studio import ANCHOR_NAMES
 from engine.train.data.warp import by_name, carried
 from engine.train.losses import picture_loss, psnr_db
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import PATCH_BOXES, Autoencoder, compose, patch_sheet, working_size
+from engine.train.models.autoencoder import (
+    HEADS,
+    PATCH_BOXES,
+    Autoencoder,
+    compose,
+    patch_sheet,
+    working_size,
+)
 from engine.train.models.config import ModelConfig
 from engine.train.models.latent_space import LatentSpace
 from engine.train.models.layers import freeze_norms
@@ -180,15 +188,15 @@ def patch_flow_loss(flow: Tensor, controls: Tensor, controls_ref: Tensor) -> Ten
     return anchor_loss(flow, points, truth)
 
 
-def drawing_losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
-    """Losses of the patches alone, in place and at full sharpness; costs half of `losses`."""
+def drawing_losses(net: Autoencoder, batch: Batch, heads: Sequence[str] = HEADS) -> dict[str, Tensor]:
+    """Losses of some patches alone, in place and at full sharpness; costs half of `losses`, or less."""
     entries = len(batch["ref"])
     times = len(batch["controls"]) // entries
     z, z_ref = net.latent_space(batch["controls"]), net.latent_space(batch["controls_ref"])
     z, z_ref = noised(z), noised(z_ref).repeat_interleave(times, 0)
     with half_precision(batch["ref"].device):
-        banks = repeat(net.reference.patches(batch["ref"]), times)
-        patches = net.decoder.patches(z, z_ref, banks)
+        banks = repeat(net.reference.patches(batch["ref"], heads), times)
+        patches = net.decoder.patches(z, z_ref, banks, heads)
     return _patch_losses(patches, batch, times)
 
 
@@ -199,8 +207,8 @@ def noised(z: Tensor) -> Tensor:
 
 def _patch_losses(patches: dict[str, Tensor], batch: Batch, times: int) -> dict[str, Tensor]:
     out: dict[str, Tensor] = {}
-    for name, box in PATCH_BOXES.items():
-        crop = box.crop(batch["ref"])[:, :3].repeat_interleave(times, 0)
+    for name in [name for name in PATCH_BOXES if name in patches]:
+        crop = PATCH_BOXES[name].crop(batch["ref"])[:, :3].repeat_interleave(times, 0)
         weight = 1.5 if name == "mouth" else 1.0
         made = (patches[name], patches[f"{name}_moved"], patches[f"{name}_new"])
         parts = patch_losses(*made, crop, batch[f"crop_{name}"])
@@ -287,13 +295,20 @@ def train(
     schedule: Schedule,
     device: torch.device,
     entries: int,
+    head: str | None = None,
 ) -> None:
-    """Runs the stage; `data` and `held` are folders of rendered pairs."""
+    """Runs the stage; `data` and `held` are folders of rendered pairs.
+
+    With `head` that one draws its patch and nothing else is taught: three times as many samples a second for
+    what the eye looks at most.
+    """
     torch.manual_seed(0)
     net = Autoencoder(config).to(device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
     pairs, test = Pairs(data, device), Pairs(held, device)
-    drawings = Pairs(data, device, "ref", "controls", *(f"crop_{name}" for name in PATCH_BOXES))
+    heads = HEADS if head is None else (head,)
+    crops = [f"crop_{name}" for name in PATCH_BOXES if (name == "mouth") is (head == "mouth") or head is None]
+    drawings = Pairs(data, device, "ref", "controls", *crops)
     trainer = Trainer(
         folder,
         {"reference": net.reference, "decoder": net.decoder},
@@ -305,8 +320,8 @@ def train(
     for samples in trainer:
         if samples >= NORM_SAMPLES:
             freeze_norms(net)
-        if rng.random() < WHOLE_SHARE:
+        if head is None and rng.random() < WHOLE_SHARE:
             step_losses = losses(net, pairs.draw(entries, rng))
         else:
-            step_losses = drawing_losses(net, drawings.draw(entries, rng))
+            step_losses = drawing_losses(net, drawings.draw(entries, rng), heads)
         trainer.step(step_losses, entries * FRAMES_PER_ENTRY)

@@ -20,6 +20,8 @@ from engine.train.models.latent_space import LATENT_SHAPE, LatentSpace
 from engine.train.models.layers import ConvBlock, LatentMap, ResBlock
 
 Banks = Mapping[str, Tensor]
+HEADS = ("mouth", "eyes")
+"""What draws the patches."""
 MOUTH_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
 EYES_REGION = geo.Box(
     geo.EYES[0].left,
@@ -126,20 +128,16 @@ class ReferenceNet(nn.Module):
         self.mouth = PatchReference(config.mouth)
         self.eyes = PatchReference(config.eyes)
 
-    def patches(self, picture: Tensor) -> dict[str, Tensor]:
+    def patches(self, picture: Tensor, heads: Sequence[str] = HEADS) -> dict[str, Tensor]:
         """The banks of the patch heads."""
         eyes = torch.stack([geo.EYES[0].crop(picture), geo.EYES[1].crop(picture).flip(-1)], dim=1)
-        mouth = geo.LIPS.crop(picture)
-        mouth_quarter, mouth_half = self.mouth(mouth)
-        eyes_quarter, eyes_half = self.eyes(eyes.flatten(0, 1))
-        return {
-            "mouth_quarter": mouth_quarter,
-            "mouth_half": mouth_half,
-            "mouth_crop": _with_inside(mouth),
-            "eyes_quarter": eyes_quarter,
-            "eyes_half": eyes_half,
-            "eyes_crop": _with_inside(eyes.flatten(0, 1)),
-        }
+        crops = {"mouth": geo.LIPS.crop(picture), "eyes": eyes.flatten(0, 1)}
+        banks: dict[str, Tensor] = {}
+        for head in heads:
+            quarter, half = getattr(self, head)(crops[head])
+            banks |= {f"{head}_quarter": quarter, f"{head}_half": half}
+            banks[f"{head}_crop"] = _with_inside(crops[head])
+        return banks
 
     def motions(self, picture: Tensor) -> dict[str, Tensor]:
         """The banks of the flows."""
@@ -269,21 +267,27 @@ class Decoder(nn.Module):
             config.eyes, self.LATENT_CHANNELS, torch.ones(geo.EYES[0].height, geo.EYES[0].width)
         )
 
-    def patches(self, z: Tensor, z_ref: Tensor, banks: Banks) -> dict[str, Tensor]:
+    def patches(
+        self, z: Tensor, z_ref: Tensor, banks: Banks, heads: Sequence[str] = HEADS
+    ) -> dict[str, Tensor]:
         """Patches by name: `mouth` [B, 4, 72, 80], `eye_left` and `eye_right` [B, 4, 88, 80], RGB and cover.
 
         `NAME_moved` and `NAME_new` are the two things each is mixed from, for the losses.
         """
         both = torch.cat([z, z - z_ref], dim=1)
-        mouth = self.mouth(
-            self.mouth_latent(both), banks["mouth_quarter"], banks["mouth_half"], banks["mouth_crop"]
-        )
-        maps = torch.stack([net(both) for net in self.eye_latents], dim=1).flatten(0, 1)
-        eyes = self.eyes(maps, banks["eyes_quarter"], banks["eyes_half"], banks["eyes_crop"])
+        kinds = ("", "_moved", "_new")
         out: dict[str, Tensor] = {}
-        for kind, of_mouth, of_eyes in zip(("", "_moved", "_new"), mouth, eyes, strict=True):
-            left, right = of_eyes.unflatten(0, (-1, 2)).unbind(1)
-            out |= {f"mouth{kind}": of_mouth, f"eye_left{kind}": left, f"eye_right{kind}": right.flip(-1)}
+        if "mouth" in heads:
+            mouth = self.mouth(
+                self.mouth_latent(both), banks["mouth_quarter"], banks["mouth_half"], banks["mouth_crop"]
+            )
+            out |= {f"mouth{kind}": image for kind, image in zip(kinds, mouth, strict=True)}
+        if "eyes" in heads:
+            maps = torch.stack([net(both) for net in self.eye_latents], dim=1).flatten(0, 1)
+            eyes = self.eyes(maps, banks["eyes_quarter"], banks["eyes_half"], banks["eyes_crop"])
+            for kind, image in zip(kinds, eyes, strict=True):
+                left, right = image.unflatten(0, (-1, 2)).unbind(1)
+                out |= {f"eye_left{kind}": left, f"eye_right{kind}": right.flip(-1)}
         return out
 
     def flows(self, z: Tensor, z_ref: Tensor, banks: Banks) -> dict[str, Tensor]:
