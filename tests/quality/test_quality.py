@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.quality import motion
+from tests.quality.life import LIDS
 from tests.quality.lipsync import Phone, Score
 from tests.quality.timeline import Span, chart, overlap
 
@@ -49,6 +51,65 @@ def test_the_score_sees_what_is_wrong() -> None:
     score.add(phones, track.tolist(), 25)
     assert (score.found, score.bilabials, score.false, score.closures) == (0, 1, 1, 1)
     assert score.silent > 0 and score.shut == 0
+
+
+def swing(amplitude: float, hz: float, frames: int = 250) -> motion.Float:
+    """A run [frames, 21] whose controls all swing at one rate, 25 frames a second."""
+    wave = amplitude * np.sin(2.0 * np.pi * hz * np.arange(frames) / 25.0)
+    return np.repeat(wave[:, None], 21, axis=1).astype(np.float32)
+
+
+def test_spread_and_jitter_of_a_swing() -> None:
+    runs = [swing(0.4, 1.0), swing(0.2, 1.0)]
+    assert motion.spread(runs, [0, 5]) == pytest.approx(0.3 / np.sqrt(2.0), rel=1e-3)
+    assert motion.jitter([np.outer(np.arange(9.0), np.ones(21))], [0]) == 0.0
+    assert motion.jitter([swing(0.1, 12.5 / 2)], [3]) == pytest.approx(0.1, rel=0.02)
+    assert motion.jitter([swing(0.2, 2.0)], [3]) == pytest.approx(2.0 * motion.jitter([swing(0.1, 2.0)], [3]))
+
+
+def test_blinks_are_counted_once_each() -> None:
+    run = np.zeros((250, 21), np.float32)
+    for start in (20, 100, 200):
+        run[start : start + 5, LIDS] = 0.9
+    run[150:155, LIDS[0]] = 0.9
+    assert motion.blinks_per_min([run, np.zeros_like(run)]) == pytest.approx(9.0)
+
+
+def test_spectra_differ_in_the_band_that_differs() -> None:
+    rng = np.random.default_rng(0)
+    truth = [swing(0.3, 1.0) + swing(0.1, 4.0) + rng.normal(0, 1e-2, (250, 21)) for _ in range(4)]
+    made = [run + swing(0.1, 4.0) for run in truth]
+    assert motion.spectrum_apart_db(truth, truth, [0, 1], 0.2, 6.0) == 0.0
+    assert motion.spectrum_apart_db(made, truth, [0, 1], 0.2, 2.0) < 0.1
+    assert motion.spectrum_apart_db(made, truth, [0, 1], 3.9, 4.1) == pytest.approx(20 * np.log10(2), abs=0.3)
+    doubled = [2.0 * run for run in truth]
+    assert motion.spectrum_apart_db(doubled, truth, [2], 0.2, 6.0) == pytest.approx(6.02, abs=0.01)
+
+
+def test_jumps_at_borders_and_drift() -> None:
+    run = np.repeat(np.arange(40, dtype=np.float32)[:, None], 21, axis=1) * np.float32(0.01)
+    run[8:] += 0.02
+    run[16:] += 0.02
+    assert motion.border_jump(run, (0, 8, 16), [0, 3]) == pytest.approx(3.0, rel=1e-4)
+    assert np.isnan(motion.border_jump(run, range(40), [0]))
+    assert motion.drift(run, [0, 3]) == pytest.approx(0.336, rel=1e-4)
+    assert motion.drift(swing(0.5, 1.0, 400), [0]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_psnr_of_pictures_counts_what_is_opaque() -> None:
+    picture = np.full((4, 4, 4), 255, np.uint8)
+    other = picture.copy()
+    other[..., 0] = 204
+    assert motion.psnr_db(picture, picture) == float("inf")
+    assert motion.psnr_db(other, picture) == pytest.approx(20.0, abs=0.01)
+    picture[..., 3] = other[..., 3] = 0
+    assert motion.psnr_db(other, picture) == float("inf")
+
+
+def test_ablations() -> None:
+    table = measured("ablations", "long", "--minutes", "0.2")["long"]
+    jumps = {name: float(row["jump at borders"]) for name, row in table.items()}
+    assert jumps["as the engine"] < 2.0 < jumps["no motion frames"]
 
 
 @pytest.mark.program("flite")

@@ -1,0 +1,399 @@
+"""`python -m tests.quality.ablations TABLE...`: what each part of the method is good for.
+
+Tables: `clips` (their length), `steps` (teacher and student), `long` (motion frames, noise on them, anchors),
+`int8`, `discriminator` (two trainings of the student). Prints them in Markdown, then a line of JSON. Motion
+comes from the held-out performances under --runs, lips from recordings (--speech, as `tests.quality.lips`
+takes them) or the voice programs' held-out sentences; `long` needs none of these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from engine.compose import Composer
+from engine.decode import Decoder
+from engine.errors import EngineError
+from engine.pipeline import Engine
+from engine.reader import FrameReader
+from engine.runtime.session import GraphSession
+from engine.train.evaluate import ddim, few_steps
+from engine.train.models import denoiser as networks
+from engine.train.models.config import PRESETS
+from engine.train.trainer import load_averaged
+from tests.quality import motion
+from tests.quality.life import BROWS, CALM, HEAD
+from tests.quality.lips import read_folder, said
+from tests.quality.lipsync import Score
+from tests.quality.performing import aperture
+from tests.quality.streams import (
+    Make,
+    Scene,
+    Stream,
+    Way,
+    held_scenes,
+    long_scene,
+    of_network,
+    of_pack,
+    spoken_scenes,
+    stream,
+)
+from tests.reliability.report import bounded
+
+Row = dict[str, str]
+Table = dict[str, Row]
+SIZE_PX = 384
+LOOKAHEAD_SAMPLES = 1320
+"""Audio after a frame's own time that its window needs: 80 ms, to the end of the last mel frame."""
+EAR = "mouth.net.2.bias"
+"""Part of every denoiser that comes from the audio encoder's training and stays as it is."""
+KINDS = ("fp32", "INT8")
+Pair = tuple[str, str]
+"""Kinds of denoiser and decoder."""
+PAIRS: tuple[Pair, ...] = (("fp32", "fp32"), ("INT8", "fp32"), ("fp32", "INT8"), ("INT8", "INT8"))
+PSNR_EVERY = 4
+"""Of the frames of `int8`, one in so many is compared; lips are read off all."""
+BANDS_HZ = ((0.2, 2.0), (2.0, 6.0))
+
+
+class Bench:
+    """A pack, the held-out material as it hears it, and what every table measures.
+
+    Attributes:
+        faults: what makes a table worthless.
+    """
+
+    def __init__(self, engine: Engine, args: argparse.Namespace) -> None:
+        self.engine, self.args = engine, args
+        self.faults: list[str] = []
+
+    @cached_property
+    def spoken(self) -> list[Scene]:
+        """The recordings, said by the pack's default avatar."""
+        folder = self.args.speech
+        recordings = list(said(self.args.voices) if folder is None else read_folder(folder))
+        if not recordings:
+            raise EngineError(f"{folder} holds no recordings")
+        return list(spoken_scenes(self.engine, recordings))
+
+    @cached_property
+    def held(self) -> list[Scene]:
+        """The held-out performances."""
+        return list(held_scenes(self.engine, self.args.runs, self.args.limit))
+
+    @cached_property
+    def truth(self) -> list[motion.Float]:
+        """Their controls."""
+        return [scene.truth for scene in self.held if scene.truth is not None]
+
+    def streams(self, way: Way, make: Make) -> tuple[list[Stream], list[Stream]]:
+        """The held-out performances and the recordings, generated one way."""
+        held, spoken = (
+            [stream(self.engine, scene, way, make) for scene in part] for part in (self.held, self.spoken)
+        )
+        return held, spoken
+
+    def lips(self, tracks: Sequence[Sequence[float]]) -> Row:
+        """The lip-sync score of aperture tracks of the recordings."""
+        score = Score()
+        for scene, track in zip(self.spoken, tracks, strict=True):
+            score.add(scene.phones, track, self.engine.manifest.fps)
+        told = score.row()
+        return {name: told[name] for name in ("closures found", "false closures", "openness")}
+
+    def moves(self, runs: motion.Runs) -> Row:
+        """How runs of controls move, beside the truth."""
+        figures = {
+            "head, spread": motion.spread(runs, HEAD) / motion.spread(self.truth, HEAD),
+            "brows, spread": motion.spread(runs, BROWS) / motion.spread(self.truth, BROWS),
+            "jitter": motion.jitter(runs, HEAD + BROWS) / motion.jitter(self.truth, HEAD + BROWS),
+        }
+        told = {name: f"{value:.2f}" for name, value in figures.items()}
+        return {**told, "blinks a minute": f"{motion.blinks_per_min(runs):.1f}"}
+
+    def row(self, held: Sequence[Stream], spoken: Sequence[Stream]) -> Row:
+        """Lips and motion of what was generated."""
+        lips = self.lips([aperture(made.controls).tolist() for made in spoken])
+        return {**lips, **self.moves([made.controls for made in held])}
+
+    def network(self, folder: Path) -> networks.Denoiser:
+        """A checkpoint's denoiser; a fault if it listens through another audio encoder than the pack's."""
+        net = networks.Denoiser(PRESETS[self.engine.manifest.preset])
+        load_averaged(folder, {"denoiser": net})
+        graph = onnx.load(str(self.engine.manifest.graphs["denoiser"].path)).graph
+        own = next(onnx.numpy_helper.to_array(t) for t in graph.initializer if t.name == f"denoiser.{EAR}")
+        if np.abs(net.state_dict()[EAR].numpy() - own).max() > 1e-2:
+            self.faults.append(f"{folder} learned with another audio encoder than the pack's")
+        return net
+
+
+def cost_ms(streams: Sequence[Stream]) -> float:
+    """Milliseconds per frame in the denoiser: the median of the clips of each length, by their shares."""
+    lengths = np.concatenate([made.lengths for made in streams])
+    clip_ms = np.concatenate([made.clip_ms for made in streams])
+    total_ms = sum(np.median(clip_ms[lengths == n]) * np.sum(lengths == n) for n in np.unique(lengths))
+    return float(total_ms / lengths.sum())
+
+
+def clips(bench: Bench) -> Table:
+    """Fixed clip lengths against the ladder."""
+    own = bench.engine.manifest.clip_lengths
+    ways = {**{str(n): (n,) for n in (1, 2, 4, 8, 16)}, ", ".join(map(str, own)): own}
+    table: Table = {"truth": bench.moves(bench.truth)}
+    costs_ms: dict[str, float] = {}
+    for name, lengths in ways.items():
+        try:
+            held, spoken = bench.streams(Way(lengths), of_pack(bench.engine))
+        except EngineError:
+            table[name] = {"closures found": "not trained, the graph refuses it"}
+            continue
+        costs_ms[name] = cost_ms(held)
+        ahead = LOOKAHEAD_SAMPLES / bench.engine.manifest.frame_samples
+        waits = sorted({n - 1 + ahead for n in (lengths[0], lengths[-1])})
+        frames = " to ".join(f"{wait:.1f}" for wait in waits)
+        table[name] = {**bench.row(held, spoken), "audio awaited, frames": frames}
+    for name, ms in costs_ms.items():
+        table[name]["time, of length 8"] = f"{ms / costs_ms['8']:.2f}"
+    return table
+
+
+def steps(bench: Bench) -> Table:
+    """The teacher's long sampling against the student's short one."""
+    teacher = bench.network(bench.args.teacher)
+    ways: dict[str, tuple[int, Make]] = {
+        **{f"teacher, {n}": (n, of_network(teacher, ddim(n))) for n in (25, 2)},
+        **{f"student, {n}": (n, of_pack(bench.engine, n)) for n in (4, 2, 1)},
+    }
+    table: Table = {"truth": bench.moves(bench.truth)}
+    own_ms = {}
+    for name, (runs, make) in ways.items():
+        held, spoken = bench.streams(Way(), make)
+        table[name] = {**bench.row(held, spoken), "runs of the network, of 2": f"{runs / 2:g}"}
+        if name.startswith("student"):
+            own_ms[name] = cost_ms(held)
+    for name, ms in own_ms.items():
+        table[name]["time, of 2 steps"] = f"{ms / own_ms['student, 2']:.2f}"
+    return table
+
+
+def long(bench: Bench) -> Table:
+    """What carries a stream on for minutes, and what would hold it."""
+    ways = {
+        "as the engine": Way(),
+        "no motion frames": Way(remembers=False),
+        "noise 0.01 on them": Way(motion_noise=0.01),
+        "noise 0.1": Way(motion_noise=0.1),
+        "anchored every 250 frames": Way(reanchor_every_frames=250),
+        "anchored every 25": Way(reanchor_every_frames=25),
+    }
+    engine, table = bench.engine, {}
+    scene = long_scene(engine, bench.args.minutes)
+    for name, way in ways.items():
+        made = stream(engine, scene, way, of_pack(engine))
+        run, quarter = made.controls, len(made.controls) // 4
+        first, last = (motion.spread([part], HEAD) for part in (run[:quarter], run[-quarter:]))
+        table[name] = {
+            "jump at borders": f"{motion.border_jump(run, made.starts, CALM):.2f}",
+            "drift of the mean pose, of its range": f"{motion.drift(run, HEAD) / 2.0:.1%}",
+            "spread of the pose, first quarter": f"{first:.3f}",
+            "last quarter": f"{last:.3f}",
+            "jitter": f"{motion.jitter([run], HEAD + BROWS):.4f}",
+            "blinks a minute": f"{motion.blinks_per_min([run]):.1f}",
+        }
+    return table
+
+
+def in_float(source: Path, target: Path) -> None:
+    """A graph's own INT8 weights with arithmetic in fp32: activations are not rounded any more."""
+    model = onnx.load(str(source))
+    one = onnx.numpy_helper.from_array(np.array(1.0, np.float32), "one")
+    rounded = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    make, nodes = onnx.helper.make_node, []
+    for node in model.graph.node:
+        match node.op_type:
+            case "DynamicQuantizeLinear":
+                nodes += [make("Identity", [node.input[0]], [node.output[0]])]
+                nodes += [make("Identity", ["one"], [node.output[1]])]
+            case "MatMulInteger":  # its weights are symmetric: no zero point to take away
+                weights = f"{node.output[0]}_weights"
+                nodes += [make("Cast", [node.input[1]], [weights], to=onnx.TensorProto.FLOAT)]
+                nodes += [make("MatMul", [node.input[0], weights], node.output)]
+            case "DequantizeLinear" if node.input[0] in rounded:
+                nodes += [make("Identity", [rounded[node.input[0]]], node.output)]
+            case _:
+                nodes += [node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.append(one)
+    onnx.save(model, str(target))
+
+
+def fp32_session(engine: Engine, name: str, given: Path | None) -> GraphSession:
+    """A graph without INT8: out of the folder given, else made of the pack's own."""
+    spec = engine.manifest.graphs[name]
+
+    def load(path: Path) -> GraphSession:
+        return GraphSession(name, replace(spec, path=path), provider=engine.provider, threads=1)
+
+    if given is not None and (given / f"{name}.onnx").exists():
+        return load(given / f"{name}.onnx")
+    with tempfile.TemporaryDirectory() as folder:
+        in_float(spec.path, Path(folder) / f"{name}.onnx")
+        return load(Path(folder) / f"{name}.onnx")
+
+
+def file_mb(session: GraphSession) -> float:
+    """Size of a graph's file; NaN of one that was made for the occasion."""
+    path = session.spec.path
+    return path.stat().st_size / 1e6 if path.exists() else float("nan")
+
+
+def shown(
+    bench: Bench, spoken: Mapping[str, Sequence[Stream]], graphs: Mapping[str, GraphSession]
+) -> tuple[dict[Pair, list[list[float]]], dict[Pair, list[float]]]:
+    """Apertures read off the pictures of every recording, and PSNR against fp32, by denoiser and decoder.
+
+    `spoken` and `graphs` (decoders) go by kind.
+    """
+    engine, portrait = bench.engine, bench.engine.portrait()
+    composer = Composer(portrait.ref_picture(SIZE_PX), engine.manifest.sheet_box)
+    reader = FrameReader(engine.graphs["reader"], portrait, SIZE_PX)
+    decoders = {kind: Decoder(graphs[kind], portrait.banks, composer) for kind in KINDS}
+    tracks: dict[Pair, list[list[float]]] = {pair: [] for pair in PAIRS}
+    ratios_db: dict[Pair, list[float]] = {pair: [] for pair in PAIRS}
+    for recording in range(len(bench.spoken)):
+        latents = {kind: spoken[kind][recording].latents for kind in KINDS}
+        for track in tracks.values():
+            track.append([])
+        for number in range(len(latents["fp32"])):
+            pictures = {pair: decoders[pair[1]].decode(latents[pair[0]][number]) for pair in PAIRS}
+            for pair, picture in pictures.items():
+                tracks[pair][-1].append(reader.aperture(picture))
+                if number % PSNR_EVERY == 0:
+                    ratios_db[pair].append(motion.psnr_db(picture, pictures["fp32", "fp32"]))
+    return tracks, ratios_db
+
+
+def int8(bench: Bench) -> Table:
+    """The graphs that are INT8, one by one, against fp32."""
+    engine = bench.engine
+    graphs = {
+        name: {"fp32": fp32_session(engine, name, bench.args.fp32), "INT8": engine.graphs[name]}
+        for name in ("denoiser", "decoder")
+    }
+    made = {kind: bench.streams(Way(), of_pack(engine, session=graphs["denoiser"][kind])) for kind in KINDS}
+    tracks, ratios_db = shown(bench, {kind: made[kind][1] for kind in KINDS}, graphs["decoder"])
+    runs = {kind: [run.controls for part in made[kind] for run in part] for kind in KINDS}
+    table: Table = {}
+    for pair in PAIRS:
+        denoiser, decoder = pair
+        apart = np.mean([np.abs(a - b).mean() for a, b in zip(runs[denoiser], runs["fp32"], strict=True)])
+        size_mb = file_mb(graphs["denoiser"][denoiser]) + file_mb(graphs["decoder"][decoder])
+        middle_db, low_db = np.quantile(ratios_db[pair], (0.5, 0.05), method="lower")
+        table[f"denoiser {denoiser}, decoder {decoder}"] = {
+            "PSNR, median dB": f"{middle_db:.1f}",
+            "one frame in twenty below": f"{low_db:.1f}",
+            "controls apart, mean": f"{apart:.4f}",
+            **bench.lips(tracks[pair]),
+            **bench.moves([run.controls for run in made[denoiser][0]]),
+            "both files, MB": f"{size_mb:.1f}",
+        }
+    return table
+
+
+def discriminator(bench: Bench) -> Table:
+    """Two trainings of the student from one teacher; the truth's halves show what chance does to spectra."""
+
+    def apart(runs: motion.Runs, truth: motion.Runs) -> Row:
+        return {
+            f"head, {low:g} to {high:g} Hz, dB apart": (
+                f"{motion.spectrum_apart_db(runs, truth, HEAD, low, high):.2f}"
+            )
+            for low, high in BANDS_HZ
+        }
+
+    table: Table = {
+        "truth, half against half": {
+            **bench.moves(bench.truth),
+            **apart(bench.truth[::2], bench.truth[1::2]),
+        }
+    }
+    for name, folder in zip(("with", "without"), bench.args.students, strict=True):
+        held, spoken = bench.streams(Way(), of_network(bench.network(folder), few_steps(2)))
+        table[name] = {**bench.row(held, spoken), **apart([run.controls for run in held], bench.truth)}
+    return table
+
+
+TABLES: Mapping[str, Callable[[Bench], Table]] = {
+    "clips": clips,
+    "steps": steps,
+    "long": long,
+    "int8": int8,
+    "discriminator": discriminator,
+}
+
+
+def markdown(table: Table) -> str:
+    """A table with a column for each figure that any row has."""
+    fullest_first = sorted(table.values(), key=len, reverse=True)
+    columns = list(dict.fromkeys(column for row in fullest_first for column in row))
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in table.items():
+        lines.append(f"| {name} | " + " | ".join(row.get(column, "-") for column in columns) + " |")
+    return "\n".join(lines)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.quality.ablations", description=__doc__)
+    parser.add_argument("tables", nargs="+", choices=TABLES, metavar="TABLE", help=", ".join(TABLES))
+    parser.add_argument("--pack", default="nano")
+    parser.add_argument("--speech", type=Path, metavar="FOLDER", help="recordings and phones")
+    parser.add_argument("--voices", type=bounded(int, 1, 20), default=4, help="without --speech (4)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="the training's folder (runs)")
+    parser.add_argument("--limit", type=bounded(int, 1, 1000), default=24, help="held-out runs (24)")
+    parser.add_argument("--minutes", type=bounded(float, 0.1, 600), default=10.0, help="`long`: to live (10)")
+    parser.add_argument(
+        "--teacher", type=Path, help="`steps`: folder of its checkpoint (diffusion under --runs)"
+    )
+    parser.add_argument(
+        "--fp32", type=Path, metavar="FOLDER", help="`int8`: exact graphs; else the pack's own"
+    )
+    parser.add_argument(
+        "--students", type=Path, nargs=2, metavar=("WITH", "WITHOUT"), help="`discriminator`: checkpoints"
+    )
+    args = parser.parse_args()
+    args.teacher = args.teacher or args.runs / "diffusion"
+    if "discriminator" in args.tables and args.students is None:
+        parser.error("discriminator: name two trainings with --students WITH WITHOUT")
+    return args
+
+
+def main() -> int:
+    """Prints the tables asked for."""
+    args = _arguments()
+    torch.set_num_threads(1)
+    try:
+        with Engine(args.pack, threads=1) as engine:
+            bench, result = Bench(engine, args), {}
+            for name in args.tables:
+                result[name] = TABLES[name](bench)
+                print(f"{name}\n\n{markdown(result[name])}\n", flush=True)
+    except (FileNotFoundError, EngineError) as error:
+        print(f"tests.quality.ablations: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps({**result, "faults": bench.faults}))
+    return int(bool(bench.faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
