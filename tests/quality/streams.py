@@ -77,12 +77,11 @@ class Way:
 
 @dataclass(frozen=True)
 class Stream:
-    """Latents [n, C, 1, 1] and controls [n, 21]; first frame, length and cost of each clip."""
+    """Latents [n, C, 1, 1] and controls [n, 21]; first frame and cost of each clip."""
 
     latents: Float
     controls: Float
     starts: tuple[int, ...]
-    lengths: tuple[int, ...]
     clip_ms: tuple[float, ...]
 
 
@@ -185,7 +184,7 @@ def stream(engine: Engine, scene: Scene, way: Way, make: Make) -> Stream:
     m, generate, rng = engine.manifest, make(scene), np.random.default_rng(SEED)
     planner = ClipPlanner(way.clip_lengths, m.frame_samples, whole_clips=True)
     history = LatentHistory(scene.banks["ref_latent"], m.motion_lags, way.reanchor_every_frames)
-    frames, made, starts, lengths, clip_ms = len(scene.states), [], [], [], []
+    frames, made, starts, clip_ms = len(scene.states), [], [], []
 
     def state_of(frame: int) -> AvatarState:
         return AvatarState(int(scene.states[frame]))
@@ -201,8 +200,7 @@ def stream(engine: Engine, scene: Scene, way: Way, make: Make) -> Stream:
             history.store(plan.first_frame, latents)
         made.append(latents)
         starts.append(plan.first_frame)
-        lengths.append(plan.clip_length)
     latents = np.concatenate(made)
     mean, std = (np.array(v, np.float32) for v in (m.control_mean, m.control_std))
     controls = (mean + std * latents.reshape(frames, -1)).clip(LOWEST, 1.0)
-    return Stream(latents, controls, tuple(starts), tuple(lengths), tuple(clip_ms))
+    return Stream(latents, controls, tuple(starts), tuple(clip_ms))
