@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -310,7 +311,7 @@ def int8(bench: Bench) -> Table:
             "controls apart, mean": f"{apart:.4f}",
             **bench.lips(tracks[pair]),
             **bench.moves([run.controls for run in made[denoiser][0]]),
-            "both files, MB": f"{size_mb:.1f}",
+            "both files, MB": "-" if math.isnan(size_mb) else f"{size_mb:.1f}",
         }
     return table
 
@@ -364,7 +365,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--speech", type=Path, metavar="FOLDER", help="recordings and phones")
     parser.add_argument("--voices", type=bounded(int, 1, 20), default=4, help="without --speech (4)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the training's folder (runs)")
-    parser.add_argument("--limit", type=bounded(int, 1, 1000), default=24, help="held-out runs (24)")
+    parser.add_argument("--limit", type=bounded(int, 2, 1000), default=24, help="held-out runs (24)")
     parser.add_argument("--minutes", type=bounded(float, 0.1, 600), default=10.0, help="`long`: to live (10)")
     parser.add_argument(
         "--teacher", type=Path, help="`steps`: folder of its checkpoint (diffusion under --runs)"
