@@ -11,11 +11,12 @@ from engine.errors import EngineError
 from engine.features import mel_timeline, mel_windows
 from engine.train.data import augment, corpus, speech
 from engine.train.data.coarticulation import mouth_tracks
-from engine.train.data.gestures import blink_track, slow_noise
+from engine.train.data.gestures import blink_track, nod, nods_after, slow_noise
 from engine.train.data.performance import FPS, Take, make_take
 from engine.train.data.sentences import FIXED, HELD_SENTENCES, draw_sentence
 from engine.train.data.speech import Phone, natural_voice, speak
 from engine.types import CONTROL_NAMES, AvatarState
+from tests.train.installed import require_voices
 
 voices = pytest.mark.program("flite", "festival", "espeak-ng")
 SAMPLE_RATE_HZ = 16_000
@@ -28,6 +29,7 @@ OPENNESS = {
 
 @pytest.fixture(scope="module")
 def takes() -> list[Take]:
+    require_voices()
     return [make_take(seed) for seed in range(3)]
 
 
@@ -166,6 +168,12 @@ def test_blinks_close_fully_and_come_at_a_human_rate() -> None:
     assert 11 <= np.count_nonzero(closed[1:] & ~closed[:-1]) / 10 <= 20
 
 
+def test_a_second_nod_is_half_as_deep() -> None:
+    track = nod(50, FPS, 0.2, 2, 0.48)
+    assert track[:16].max() == pytest.approx(1.0, abs=0.02)
+    assert track[18:].max() == pytest.approx(0.5, abs=0.02)
+
+
 def test_head_motion_is_slow() -> None:
     motion = slow_noise(5000, FPS, np.random.default_rng(0))
     assert 0.8 < motion.std() < 1.2
@@ -180,6 +188,55 @@ def test_augmentation_keeps_length_and_stays_finite() -> None:
         noise = augment.draw_noise(len(voice), rng, [voice])
         assert heard.shape == noise.shape == voice.shape
         assert np.isfinite(heard).all() and np.isfinite(noise).all()
+
+
+def test_a_whisper_has_the_voice_s_envelope_and_no_pitch() -> None:
+    t_s = np.arange(2 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    loud = np.where((t_s % 0.5) < 0.3, 1.0, 0.01)
+    buzz = np.sum([np.cos(2 * np.pi * 120.0 * k * t_s) / (1 + (k / 8) ** 2) for k in range(1, 60)], axis=0)
+    voice = (0.02 * loud * buzz).astype(np.float32)
+    heard = augment.whisper(voice, np.random.default_rng(0))
+    assert heard.shape == voice.shape and heard.dtype == np.float32
+
+    def periodic(x: npt.NDArray[np.float32]) -> float:
+        piece = x[1000:4000].astype(np.float64)
+        period = round(SAMPLE_RATE_HZ / 120.0)
+        return float(np.corrcoef(piece[:-period], piece[period:])[0, 1])
+
+    def levels(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        power: npt.NDArray[np.float64] = (x.reshape(-1, 1600).astype(np.float64) ** 2).mean(axis=1)
+        return np.log10(power)
+
+    def low_share(x: npt.NDArray[np.float32]) -> float:
+        power = np.abs(np.fft.rfft(x)) ** 2
+        return float(power[:4000].sum() / power.sum())  # below 2 kHz
+
+    assert periodic(voice) > 0.9 and abs(periodic(heard)) < 0.3
+    inside = levels(voice) < levels(voice).max() - 3.0
+    assert np.median(levels(heard)[~inside]) - np.median(levels(heard)[inside]) > 2.5  # 25 of 40 dB
+    assert low_share(heard) == pytest.approx(low_share(voice), abs=0.05)
+
+
+def test_a_bystander_speaks_with_pauses_at_unit_level() -> None:
+    rng = np.random.default_rng(0)
+    voice = (0.05 * rng.normal(size=SAMPLE_RATE_HZ)).astype(np.float32)
+    beside = augment.second_voice(20 * SAMPLE_RATE_HZ, rng, voice)
+    assert len(beside) == 20 * SAMPLE_RATE_HZ
+    assert 0.15 < np.mean(beside != 0.0) < 0.7
+    assert augment.rms(beside) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_listener_nods_after_the_other_party_s_phrases() -> None:
+    ends_s = [3.0 * k + 2.0 for k in range(200)]
+    crowded_s = sorted([*ends_s, *(end_s + 0.8 for end_s in ends_s)])
+    track = nods_after(25 * 605, FPS, np.random.default_rng(0), crowded_s, 0.5)
+    after = np.stack([track[int(end_s * FPS) : int(end_s * FPS) + 30] for end_s in ends_s])
+    nodded = after.max(axis=1) > 0.3
+    first = np.argmax(after > 0.0, axis=1)[nodded] / FPS
+    assert nodded.mean() > 0.95  # where the first of two phrases got none, the second may
+    assert 0.6 < np.mean(first < 0.28) < 1.0 and (first >= 0.12).all()
+    assert 0.35 < np.median(after.max(axis=1)) < 0.58 and track.max() < 0.58
+    assert all((track[int((end_s - 0.6) * FPS) : int(end_s * FPS)] == 0.0).all() for end_s in ends_s)
 
 
 def test_a_missing_program_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

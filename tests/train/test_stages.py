@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.require import require_program
+from tests.train.installed import require_voices
 
 pytest.importorskip("torch")
 pytest.importorskip("skia")
@@ -77,7 +77,7 @@ def no_monitor_thread() -> None:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, no_monitor_thread: None) -> Path:
     """A folder of runs after every stage and the export."""
-    require_program("flite")
+    require_voices()
     folder = tmp_path_factory.mktemp("runs")
     assert corpus(["--out", str(folder / "corpus"), "--takes", "2"]) == 0
     assert corpus(["--out", str(folder / "corpus_held"), "--takes", "1", "--held-out"]) == 0

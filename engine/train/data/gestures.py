@@ -10,6 +10,7 @@ import numpy.typing as npt
 from engine.types import AvatarState
 
 Track = npt.NDArray[np.float64]
+NOD_GAP_S = 1.2
 _BLINKS = ((0.6, 1.0, 0.5), (0.45, 1.0, 0.85, 0.3), (0.7, 1.0, 0.6, 0.2), (0.4, 1.0, 1.0, 0.6, 0.25))
 
 
@@ -81,6 +82,32 @@ def nod(frame_count: int, fps: int, start_s: float, cycles: int, period_s: float
     """Head down and back `cycles` times, each half as far as the one before; positive is down."""
     humps = [0.5**k * bump(frame_count, fps, start_s + (k + 0.5) * period_s, period_s) for k in range(cycles)]
     track: Track = np.sum(humps, axis=0)
+    return track
+
+
+def nods_after(
+    frame_count: int, fps: int, rng: np.random.Generator, phrase_ends_s: list[float], eagerness: float
+) -> Track:
+    """A listener's nods: all but certain after each phrase and much alike, so that they can be learned.
+
+    Args:
+        frame_count: number of frames.
+        fps: video rate in Hz.
+        rng: source of every choice.
+        phrase_ends_s: when the other party's phrases end, in order; one that ends within `NOD_GAP_S` of the
+            last nod's start gets none.
+        eagerness: 0..1, how far down.
+
+    Returns:
+        float64 [frame_count], 0..0.58, positive is down.
+    """
+    track, last_s = np.zeros(frame_count), -NOD_GAP_S
+    for end_s in phrase_ends_s:
+        if end_s - last_s >= NOD_GAP_S and rng.random() < 0.9:
+            last_s = end_s + rng.uniform(0.12, 0.2)
+            cycles, period_s = 1 + int(rng.random() < 0.4), rng.uniform(0.42, 0.5)
+            depth = rng.uniform(0.42, 0.58) * (0.7 + 0.3 * eagerness)
+            track += depth * nod(frame_count, fps, last_s, cycles, period_s)
     return track
 
 

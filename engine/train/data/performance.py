@@ -17,6 +17,7 @@ from engine.train.data.gestures import (
     ease,
     gaze_tracks,
     nod,
+    nods_after,
     slow_noise,
 )
 from engine.train.data.recording import record
@@ -29,8 +30,6 @@ Track = npt.NDArray[np.float64]
 
 FPS = 25
 """Frame k shows time k / FPS."""
-NOD_GAP_S = 1.2
-"""A phrase of the other party that ends sooner after the start of the last nod gets none."""
 _RANGES = {name: -1.0 if name.startswith(("eyeLook", "head", "breath")) else 0.0 for name in CONTROL_NAMES}
 
 
@@ -177,18 +176,10 @@ def _accents(
 
 
 def _reactions(c: dict[str, Track], script: Script, person: Temperament, rng: np.random.Generator) -> None:
-    """Nods, tilts, smiles and brows of a listener at the other party's phrases.
-
-    The nod after a phrase is all but certain and much alike, so that it can be learned from what is heard.
-    """
+    """Nods, tilts, smiles and brows of a listener at the other party's phrases."""
     n = len(c["headYaw"])
-    nodded_s = -NOD_GAP_S
+    c["headPitch"] += nods_after(n, FPS, rng, [end for _, end in script.other_phrases], person.nods)
     for start_s, end_s in script.other_phrases:
-        if end_s - nodded_s >= NOD_GAP_S and rng.random() < 0.9:
-            nodded_s = end_s + rng.uniform(0.12, 0.2)
-            cycles, period_s = 1 + int(rng.random() < 0.4), rng.uniform(0.42, 0.5)
-            depth = rng.uniform(0.42, 0.58) * (0.7 + 0.3 * person.nods)
-            c["headPitch"] += depth * nod(n, FPS, nodded_s, cycles, period_s)
         if end_s - start_s > 1.8 and rng.random() < 0.2:
             at_s = rng.uniform(start_s + 0.6, end_s - 0.6)
             c["headPitch"] += (

@@ -32,7 +32,7 @@ NATURAL_F0_HZ = {
     ("festival", "kal"): 105.0,
     ("festival", "slt_hts"): 175.0,
 }
-_FESTIVAL_ENGLISH = {
+FESTIVAL_ENGLISH = {
     "ked": ("ked_diphone", "festvox-kdlpc16k"),
     "kal": ("kal_diphone", "festvox-kallpc16k"),
     "slt_hts": ("cmu_us_slt_arctic_hts", "festvox-us-slt-hts"),
@@ -213,7 +213,7 @@ def _select(voice: Voice) -> list[str]:
             _or_missing(recorded.function, recorded.package),
             *([] if recorded.fixed else [_scale(pitch, stretch)]),
         ]
-    function, package = _FESTIVAL_ENGLISH[voice.name]
+    function, package = FESTIVAL_ENGLISH[voice.name]
     if voice.name == "slt_hts":
         options = f'(list (list "-r" {1.0 / stretch:.4f}) (list "-fm" {12.0 * np.log2(pitch):.3f}))'
         change = f"(set! hts_engine_params (append hts_engine_params {options}))"
