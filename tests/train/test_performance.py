@@ -204,7 +204,7 @@ def test_a_whisper_has_the_voice_s_envelope_and_no_pitch() -> None:
         return float(np.corrcoef(piece[:-period], piece[period:])[0, 1])
 
     def levels(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        power: npt.NDArray[np.float64] = (x.reshape(-1, 1600).astype(np.float64) ** 2).mean(axis=1)
+        power: npt.NDArray[np.float64] = (x.reshape(-1, 800).astype(np.float64) ** 2).mean(axis=1)
         return np.log10(power)
 
     def low_share(x: npt.NDArray[np.float32]) -> float:
@@ -212,8 +212,7 @@ def test_a_whisper_has_the_voice_s_envelope_and_no_pitch() -> None:
         return float(power[:4000].sum() / power.sum())  # below 2 kHz
 
     assert periodic(voice) > 0.9 and abs(periodic(heard)) < 0.3
-    inside = levels(voice) < levels(voice).max() - 3.0
-    assert np.median(levels(heard)[~inside]) - np.median(levels(heard)[inside]) > 2.5  # 25 of 40 dB
+    assert (levels(heard)[::10] - levels(heard)[7::10] > 3.0).all()  # 30 of 40 dB in the middle of pauses
     assert low_share(heard) == pytest.approx(low_share(voice), abs=0.05)
 
 
