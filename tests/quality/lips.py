@@ -1,7 +1,8 @@
 """`python -m tests.quality.lips FOLDER`: the lip-sync score of the shipped pack.
 
 FOLDER holds recordings NAME.wav (16-bit) and their phones NAME.phones.json, {"phones": [{"phone", "start",
-"end"}]} in seconds. Without it voice programs say the held-out sentences. `--hard` adds loudness, sample
+"end"}]} in seconds. Without it voice programs say the held-out sentences; `--language` has espeak-ng say
+fixed sentences of another language in three of its voices instead. `--hard` adds loudness, sample
 rates, noise, a room, a codec and a second voice. The aperture is that of the controls; `--pixels` measures
 it in the pictures.
 """
@@ -31,6 +32,43 @@ Float = npt.NDArray[np.float32]
 Change = Callable[[Float, np.random.Generator], Float]
 SILENT = frozenset({"SIL", "PAU", "SP", "+SPN+", "NSN", "<SIL>", ""})
 TAIL_S = 0.5
+SENTENCES = {
+    "de": (
+        "Meine Mutter kauft am Montag immer frische Brötchen beim Bäcker.",
+        "Bitte gib mir bald die Butter und ein paar Pfannkuchen.",
+        "Im Sommer baden viele müde Menschen im Fluss.",
+        "Der kleine Bruder malt ein blaues Boot mit bunten Punkten.",
+        "Warum bleibt die Tür zum Bad heute offen?",
+    ),
+    "fr": (
+        "Maman prépare une bonne soupe pour mon petit frère.",
+        "Le facteur apporte beaucoup de belles lettres et un paquet.",
+        "Demain, nous partons en bateau vers la plage.",
+        "Papa boit un peu de vin blanc avec son ami.",
+        "Pourquoi la porte du jardin est-elle fermée?",
+    ),
+    "es": (
+        "Mi madre compra pan, manteca y fruta para mi abuela.",
+        "El perro pequeño bebe agua en el campo.",
+        "También tomamos un poco de vino blanco y queso.",
+        "Mañana empieza el verano y vamos a la playa.",
+        "¿Por qué está abierta la puerta del baño?",
+    ),
+    "ja": (
+        "あまい パン と バター を まいにち たべます。",
+        "ともだち が みどり の ぼうし を もらいました。",
+        "ふゆ の あさ は さむい です。",
+        "ぶた と さる が にわ で あそぶ。",
+        "でんわばんごう を おしえて ください。",
+    ),
+    "cmn": (
+        "wo3 ma1ma5 mai3 mian4bao1 he2 pu2tao2.",
+        "peng2you3 ming2tian1 zuo4 fei1ji1 dao4 bei3jing1.",
+        "ba4ba5 he1 pi2jiu3, mei4mei5 he1 niu2nai3.",
+        "mao1 he2 gou3 zai4 men2 pang2bian1 pao3bu4.",
+        "ni3 wei4shen2me5 bu4 mang2?",
+    ),
+}
 
 
 def read_folder(folder: Path) -> Iterator[tuple[Float, list[Phone]]]:
@@ -56,6 +94,16 @@ def said(voices: int) -> Iterator[tuple[Float, list[Phone]]]:
 
     for index in range(voices):
         for utterance in speak(HELD_SENTENCES[:4], natural_voice(index)):
+            yield utterance.samples, spoken((p.name, p.start_s, p.end_s) for p in utterance.phones)
+
+
+def said_in(language: str) -> Iterator[tuple[Float, list[Phone]]]:
+    """The fixed sentences of a language by espeak-ng: its own voice, a woman's and a deeper man's."""
+    from engine.train.data.espeak import OTHER_VOICES
+    from engine.train.data.speech import Voice, speak
+
+    for variant in ("", "+f2", "+m3"):
+        for utterance in speak(SENTENCES[language], Voice("espeak", OTHER_VOICES[language] + variant)):
             yield utterance.samples, spoken((p.name, p.start_s, p.end_s) for p in utterance.phones)
 
 
@@ -144,8 +192,12 @@ def main() -> int:
     parser.add_argument("--hard", action="store_true", help="the hard conditions, too")
     parser.add_argument("--pixels", action="store_true", help="read the aperture off the pictures")
     parser.add_argument("--voices", type=int, default=4, help="of the voice programs, without FOLDER (4)")
+    parser.add_argument("--language", choices=SENTENCES, help="said by espeak-ng, without FOLDER")
     args = parser.parse_args()
-    recordings = list(said(args.voices) if args.folder is None else read_folder(args.folder))
+    if args.folder is not None:
+        recordings = list(read_folder(args.folder))
+    else:
+        recordings = list(said_in(args.language) if args.language else said(args.voices))
     if not recordings:
         parser.error(f"{args.folder} holds no recordings")
     result = {}

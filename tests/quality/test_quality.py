@@ -120,6 +120,14 @@ def test_lips() -> None:
     assert abs(int(row["offset"].split()[0])) <= 40
 
 
+@pytest.mark.program("espeak-ng")
+def test_lips_in_another_language() -> None:
+    row = measured("lips", "--language", "es")["as recorded"]
+    assert int(row["closures found"].split()[2]) == 75  # five sentences, three voices
+    assert float(row["closures found"].split("(")[1][:-1]) > 0.5
+    assert float(row["openness"]) > 0.3
+
+
 def test_life() -> None:
     figures = measured("life", "--seconds", "12")
     assert figures["listening"]["mouth shut"] > 0.95 and figures["idle"]["mouth shut"] > 0.95
