@@ -77,7 +77,7 @@ _TARGETS: dict[str, tuple[float, float, float, float]] = {
     **dict.fromkeys("pbm", (0.22, 0.0, 0.0, 0.8)),
 }
 PHONES = ("pau", *_TARGETS)
-"""Every name that `mouth_tracks` knows, `pau` for silence; it takes another for a consonant without features."""
+"""Every name that `mouth_tracks` knows, `pau` for silence."""
 _BILABIALS = frozenset("pbm")
 _LABIODENTALS = frozenset("fv")
 
