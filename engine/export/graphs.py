@@ -13,9 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.train.instruments import READER_PX, READER_REGION
+from engine.train.instruments import READER_PX
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import Autoencoder, Decoder, PatchHead, along, views, working_size
+from engine.train.models.autoencoder import (
+    EYES_REGION,
+    MOUTH_REGION,
+    Autoencoder,
+    Decoder,
+    PatchHead,
+    along,
+    views,
+    working_size,
+)
 from engine.train.models.denoiser import AppearanceNet, Denoiser
 from engine.train.models.instruments import FaceLocator, Reader, face_mask
 from engine.train.models.latent_space import LATENT_SHAPE
@@ -217,16 +226,14 @@ class ReaderGraph(nn.Module):
         self.reader = reader
 
     def forward(self, image: Tensor, ref: Tensor) -> Tensor:
-        def views(picture: Tensor) -> tuple[Tensor, Tensor]:
-            scale = geo.REFERENCE_PX // READER_PX
-            top, left = READER_REGION.top // scale, READER_REGION.left // scale
-            height, width = READER_REGION.height // scale, READER_REGION.width // scale
-            near = picture[:, :3, top : top + height, left : left + width]
-            return F.avg_pool2d(picture, READER_PX // geo.WORKING_PX), near
+        def seen(picture: Tensor) -> list[Tensor]:
+            """What `views` makes of a picture of 384 px."""
+            places = (box.slices(READER_PX) for box in (MOUTH_REGION, EYES_REGION))
+            near = [picture[:, :3, rows, columns] for rows, columns in places]
+            return [F.avg_pool2d(picture, READER_PX // geo.WORKING_PX), *near]
 
-        frame, mouth = views(image)
-        small, ref_mouth = (v.expand(image.shape[0], -1, -1, -1) for v in views(ref))
-        controls: Tensor = self.reader(frame, small, mouth, ref_mouth)
+        refs = [v.expand(image.shape[0], -1, -1, -1) for v in seen(ref)]
+        controls: Tensor = self.reader(seen(image), refs)
         return controls
 
 

@@ -55,12 +55,11 @@ class Networks:
     """All trained networks of a preset, averaged weights, on the CPU."""
 
     def __init__(self, runs: Path, config: ModelConfig, denoiser_stage: str = "distill") -> None:
-        count = len(CONTROL_NAMES)
         self.config = config
         self.autoencoder, self.locator = Autoencoder(config), FaceLocator()
         self.audio_encoder, self.denoiser = AudioEncoder(config), Denoiser(config)
         self.appearance = AppearanceNet(config)
-        self.reader = Reader(count)
+        self.reader = Reader(config)
         for stage, name, network in (
             ("encoder", "encoder", self.autoencoder.encoder),
             ("autoencoder", "reference", self.autoencoder.reference),

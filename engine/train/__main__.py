@@ -37,7 +37,7 @@ DEFAULTS = {
     "locator": Schedule(samples=400_000, learning_rate=1.5e-3),
     "encoder": Schedule(samples=300_000, learning_rate=2e-3, warmup_samples=4000),
     "autoencoder": Schedule(samples=600_000, learning_rate=1.5e-3, warmup_samples=4000),
-    "reader": Schedule(samples=400_000, learning_rate=1.5e-3),
+    "reader": Schedule(samples=60_000, learning_rate=2e-4),
     "diffusion": Schedule(samples=1_000_000, learning_rate=1e-3, warmup_samples=2000, ema=0.9995),
     "distill": Schedule(samples=100_000, learning_rate=4e-4, ema=0.99),
 }
@@ -127,7 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
                     pairs, held, folder, config, _schedule(args), device, entries=6, head=args.head
                 )
             case "reader":
-                instruments.train_reader(pairs, held, folder, _schedule(args), device)
+                encoded = runs / "encoder"
+                instruments.train_reader(pairs, held, encoded, folder, config, _schedule(args), device)
             case "encode":
                 suffix = "_held" if args.held else ""
                 performances, corpus = runs / f"performances{suffix}", runs / f"corpus{suffix}"

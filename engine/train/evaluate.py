@@ -21,7 +21,6 @@ from engine.train.autoencoder import repeat
 from engine.train.data.shards import open_folder
 from engine.train.data.studio import FULL, Studio
 from engine.train.diffusion import NOISE_SCALE, STUDENT_TIMESTEPS, LatentRuns
-from engine.train.instruments import reader_input
 from engine.train.losses import psnr_db, ssim
 from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import Autoencoder, compose, patch_sheet, views, working_size
@@ -103,7 +102,7 @@ class Bench:
 
     def __init__(self, runs: Path, config: ModelConfig) -> None:
         self.autoencoder = Autoencoder(config)
-        self.reader = Reader(len(CONTROL_NAMES))
+        self.reader = Reader(config)
         load_averaged(runs / "encoder", {"encoder": self.autoencoder.encoder})
         halves = {"reference": self.autoencoder.reference, "decoder": self.autoencoder.decoder}
         load_averaged(runs / "autoencoder", halves)
@@ -146,10 +145,8 @@ class Bench:
     @torch.no_grad()
     def read(self, run: int, frames: Tensor) -> Tensor:
         """Controls and aperture as the reader sees them in frames [n, 4, 384, 384]: [n, 22]."""
-        ref = self.reference(run).expand(len(frames), -1, -1, -1)
-        region = geo.MOUTH.grow(geo.REGION_MARGIN_PX).crop(frames)[:, :3]
-        batch = {"frame": working_size(frames), "ref": ref, "region_mouth": region}
-        measured: Tensor = self.reader(*reader_input(batch, soften=False))
+        ref = [v.expand(len(frames), -1, -1, -1) for v in views(self.reference(run))]
+        measured: Tensor = self.reader(views(frames), ref)
         return measured
 
 

@@ -9,20 +9,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.train.autoencoder import Pairs
+from engine.train.autoencoder import FRAMES_PER_ENTRY, Pairs
+from engine.train.data.shards import REGIONS
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import working_size
+from engine.train.models.autoencoder import views
+from engine.train.models.config import ModelConfig
 from engine.train.models.instruments import FaceLocator, Reader
+from engine.train.models.latent_space import LatentSpace
 from engine.train.models.layers import freeze_norms
 from engine.train.precision import half_precision
-from engine.train.trainer import Schedule, Trainer
+from engine.train.trainer import Schedule, Trainer, load_averaged
 from engine.types import CONTROL_NAMES
 
 NORM_SAMPLES = 10_000
-"""Batch norms gather statistics until then."""
+"""The locator's batch norms gather statistics until then."""
 READER_PX = 192
-READER_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
-"""The reader sees the mouth at half of 384 px: there a gap of 0.15 is two and a half pixels."""
+"""The reader sees mouth and eyes at half of 384 px: there a gap of 0.15 is two and a half pixels."""
+READER_ENTRIES = 6
+MIDDLE_PX = geo.REFERENCE_PX // 2
+APERTURE_WEIGHT = 10.0
 
 
 def entries_of(pairs: Pairs, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -85,43 +90,80 @@ def train_locator(data: Path, held: Path, folder: Path, schedule: Schedule, devi
         trainer.step({"points": F.smooth_l1_loss(made.float(), points, beta=0.02) * 10.0}, 64)
 
 
-def reader_input(batch: dict[str, Tensor], soften: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Frame and reference at 96 px, the mouth of both at 192 px; a third softened as if generated."""
-    ref_mouth = F.avg_pool2d(READER_REGION.crop(batch["ref"])[:, :3], 2)
-    mouth = F.avg_pool2d(batch["region_mouth"], 2)
-    if soften:
-        blurred = F.avg_pool2d(F.pad(mouth, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        mouth = torch.where(torch.rand(len(mouth), 1, 1, 1, device=mouth.device) < 0.35, blurred, mouth)
-    return batch["frame"], working_size(batch["ref"]), mouth, ref_mouth
+def softened(view: Tensor) -> Tensor:
+    """A third of the pictures [B, C, h, w] a little blurred, as generated ones are."""
+    blurred = F.avg_pool2d(F.pad(view, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    return torch.where(torch.rand(len(view), 1, 1, 1, device=view.device) < 0.35, blurred, view)
 
 
-def train_reader(data: Path, held: Path, folder: Path, schedule: Schedule, device: torch.device) -> None:
-    """Controls and aperture from pixels; figures are correlations with the truth on held-out identities."""
+def reader_views(batch: dict[str, Tensor]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Views of a batch of pairs, as `models.autoencoder.views` cuts them: of frames, of their references."""
+    left = batch["region_eye_left"][..., : MIDDLE_PX - REGIONS["eye_left"].left]
+    right = batch["region_eye_right"][..., MIDDLE_PX - REGIONS["eye_right"].left :]
+    near = (F.avg_pool2d(v, 2) for v in (batch["region_mouth"], torch.cat([left, right], dim=3)))
+    times = len(batch["frame"]) // len(batch["ref"])
+    refs = tuple(v.repeat_interleave(times, 0) for v in views(batch["ref"]))
+    return (batch["frame"], *near), refs
+
+
+def train_reader(
+    data: Path,
+    held: Path,
+    encoder: Path,
+    folder: Path,
+    config: ModelConfig,
+    schedule: Schedule,
+    device: torch.device,
+) -> None:
+    """Controls and aperture from pixels.
+
+    It begins with what the frame encoder (its stage's folder) has learned, and sees the studio's frames
+    alone: told what the decoder makes, it would read what was asked for rather than what shows. What counts
+    in use is the difference between frames of one person, so that is told as well.
+
+    Figures are of identities never trained on: `r_` correlation with the truth; `slope_` of the differences
+    within one person over the true ones, 1 where all of them is seen.
+    """
     torch.manual_seed(0)
-    net = Reader(len(CONTROL_NAMES)).to(device)
-    names = ("frame", "region_mouth", "controls", "aperture", "ref")
+    net, space = Reader(config).to(device), LatentSpace().to(device)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
+    names = ("frame", "region_mouth", "region_eye_left", "region_eye_right", "controls", "aperture", "ref")
     pairs, test = Pairs(data, device, *names), Pairs(held, device, *names)
 
-    def wanted(batch: dict[str, Tensor]) -> Tensor:
-        return torch.cat([batch["controls"], batch["aperture"][:, None]], 1)
+    def within(values: Tensor) -> Tensor:
+        """What differs between frames of one entry."""
+        each: Tensor = values.unflatten(0, (-1, FRAMES_PER_ENTRY))
+        return (each - each.mean(1, keepdim=True)).flatten(0, 1)
 
     @torch.no_grad()
     def evaluate(networks: dict[str, nn.Module]) -> dict[str, float]:
-        batch = entries_of(test, min(384, test.entries * test.frames), np.random.default_rng(0))
-        made, truth = networks["reader"](*reader_input(batch, soften=False)), wanted(batch)
-        error = (made - truth).abs().mean(0)
+        batch = test.batch(np.arange(test.entries), np.tile(np.arange(FRAMES_PER_ENTRY), (test.entries, 1)))
+        made = networks["reader"](*reader_views(batch))
+        truth = torch.cat([batch["controls"], batch["aperture"][:, None]], dim=1)
         a, b = made - made.mean(0), truth - truth.mean(0)
         r = (a * b).sum(0) / (a.norm(dim=0) * b.norm(dim=0) + 1e-6)
-        figures = {f"r_{n}": v.item() for n, v in zip((*CONTROL_NAMES, "aperture"), r, strict=True)}
-        return {"error_aperture": error[-1].item(), **figures}
+        slope = (within(made) * within(truth)).sum(0) / (within(truth).pow(2).sum(0) + 1e-6)
+        figures = {"error_aperture": (made - truth)[:, -1].abs().mean().item()}
+        for kind, values in (("r", r), ("slope", slope)):
+            every = zip((*CONTROL_NAMES, "aperture"), values, strict=True)
+            figures |= {f"{kind}_{name}": value.item() for name, value in every}
+        return figures
 
     trainer = Trainer(folder, {"reader": net}, schedule, device=device, on_checkpoint=evaluate)
+    if trainer.samples == 0:
+        load_averaged(encoder, {"encoder": net.encoder})
+        net.requires_grad_(True)
+    freeze_norms(net)
     rng = np.random.default_rng(trainer.samples)
-    for samples in trainer:
-        if samples >= NORM_SAMPLES:
-            freeze_norms(net)
-        batch = entries_of(pairs, 48, rng)
+    for _ in trainer:
+        batch = pairs.draw(READER_ENTRIES, rng)
+        (whole, mouth, eyes), refs = reader_views(batch)
         with half_precision(device):
-            made = net(*reader_input(batch, soften=True))
-        error = (made.float() - wanted(batch)).pow(2)
-        trainer.step({"controls": error[:, :-1].mean(), "aperture": 4.0 * error[:, -1].mean()}, 48)
+            made = net((whole, softened(mouth), softened(eyes)), refs)
+        z, truth = space(made[:, :-1].float()), space(batch["controls"])
+        losses = {
+            "controls": F.mse_loss(z, truth),
+            "differences": F.mse_loss(within(z), within(truth)),
+            "aperture": APERTURE_WEIGHT * F.mse_loss(made[:, -1].float(), batch["aperture"]),
+        }
+        trainer.step(losses, len(truth))

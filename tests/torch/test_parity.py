@@ -94,7 +94,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         "locator": {"locator": FaceLocator()},
         "audio": {"audio_encoder": AudioEncoder(TOY)},
         "diffusion": {"denoiser": Denoiser(TOY), "appearance": AppearanceNet(TOY)},
-        "reader": {"reader": Reader(COUNT)},
+        "reader": {"reader": Reader(TOY)},
     }
     for stage, networks in stages.items():
         (runs / stage).mkdir()

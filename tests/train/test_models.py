@@ -8,12 +8,16 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("skia")
+pytest.importorskip("onnx")
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.train.data.shards import view_of
+from engine.export.graphs import ReaderGraph
+from engine.train.data.shards import REGIONS, view_of
 from engine.train.data.studio import EYE_VIEWS, MOUTH_VIEW
+from engine.train.instruments import READER_PX, reader_views
 from engine.train.models import geometry as geo
 from engine.train.models.audio_encoder import MOUTH_CONTROLS, AudioEncoder, MouthHead
 from engine.train.models.autoencoder import (
@@ -160,11 +164,31 @@ def test_new_denoiser_returns_a_clean_input() -> None:
 
 
 def test_instruments() -> None:
-    small, mouth = torch.rand(2, 4, geo.WORKING_PX, geo.WORKING_PX), torch.rand(2, 3, 72, 72)
-    assert FaceLocator().eval()(small).shape == (2, 7, 2)
-    assert Reader(COUNT).eval()(small, small, mouth, mouth).shape == (2, COUNT + 1)
+    picture = torch.rand(2, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    assert FaceLocator().eval()(working_size(picture)).shape == (2, 7, 2)
+    assert Reader(TOY).eval()(views(picture), views(picture)).shape == (2, COUNT + 1)
     face = face_mask(torch.rand(2, 7, 2), AppearanceNet.GRID)
-    assert AppearanceNet(TOY).eval()(small, face).shape == (2, 36, TOY.bank_width)
+    assert AppearanceNet(TOY).eval()(working_size(picture), face).shape == (2, 36, TOY.bank_width)
+
+
+def test_the_reader_is_shown_the_same_in_training_and_in_a_pack() -> None:
+    """A picture's regions as `pairs` holds them, and the picture at the size that the graph takes."""
+    reader, picture = Reader(TOY).eval(), torch.rand(2, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
+    nn.init.normal_(reader.aperture.weight)
+    ref = picture.flip(0)[:1]
+    batch = {f"region_{name}": box.crop(picture)[:, :3] for name, box in REGIONS.items()}
+    seen, refs = reader_views({"frame": working_size(picture), "ref": ref, **batch})
+    for view, wanted in zip(seen, views(picture), strict=True):
+        torch.testing.assert_close(view, wanted)
+    small = [F.avg_pool2d(v, geo.REFERENCE_PX // READER_PX) for v in (picture, ref)]
+    torch.testing.assert_close(ReaderGraph(reader)(*small), reader(seen, refs), rtol=1e-4, atol=1e-4)
+
+
+def test_the_reader_measures_what_the_frame_encoder_sees() -> None:
+    """It begins with the encoder's weights: its controls are the encoder's latent."""
+    reader, seen = Reader(TOY).eval(), views(torch.rand(2, 4, geo.REFERENCE_PX, geo.REFERENCE_PX))
+    latent = reader.encoder(seen, seen)
+    torch.testing.assert_close(reader(seen, seen)[:, :COUNT], LatentSpace().controls(latent))
 
 
 def test_face_mask_is_high_inside_the_landmarks_only() -> None:

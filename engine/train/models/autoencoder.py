@@ -61,20 +61,33 @@ class _Trunk(nn.Sequential):
 class FrameEncoder(nn.Module):
     """(views of a frame, views of its reference), as `views` gives them -> latent [B, 21, 1, 1]."""
 
+    WIDTH = 256
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.trunks = nn.ModuleList([_Trunk(n, config.encoder) for n in (4, 3, 3)])
         # Each latent number tells of the whole face: the last layers must see all of it at once.
         places = 6 * 6 + 5 * 5 + 5 * 7
-        self.out = nn.Sequential(nn.Linear(32 * places, 256), nn.ReLU(), nn.Linear(256, LATENT_SHAPE[0]))
+        self.out = nn.Sequential(
+            nn.Linear(32 * places, self.WIDTH), nn.ReLU(), nn.Linear(self.WIDTH, LATENT_SHAPE[0])
+        )
 
-    def forward(self, frame: Sequence[Tensor], ref: Sequence[Tensor]) -> Tensor:
+    def features(self, frame: Sequence[Tensor], ref: Sequence[Tensor]) -> Tensor:
+        """What the last layer is given: [B, WIDTH]."""
         seen = [
             trunk(torch.cat(pair, dim=1))
             for trunk, pair in zip(self.trunks, zip(frame, ref, strict=True), strict=True)
         ]
-        latent: Tensor = self.out(torch.cat(seen, dim=1))[..., None, None]
+        features: Tensor = self.out[:-1](torch.cat(seen, dim=1))
+        return features
+
+    def latent(self, features: Tensor) -> Tensor:
+        """The last layer: [B, WIDTH] -> latent [B, 21, 1, 1]."""
+        latent: Tensor = self.out[-1](features)[..., None, None]
         return latent
+
+    def forward(self, frame: Sequence[Tensor], ref: Sequence[Tensor]) -> Tensor:
+        return self.latent(self.features(frame, ref))
 
 
 class PatchReference(nn.Module):

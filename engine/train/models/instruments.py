@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from engine.train.models.autoencoder import FrameEncoder
+from engine.train.models.config import ModelConfig
+from engine.train.models.latent_space import LatentSpace
 from engine.train.models.layers import ConvBlock, ResBlock
-
-
-def _trunk(channels: int) -> nn.Sequential:
-    """[B, channels, 96, 96] -> [B, 32 * 36]."""
-    return nn.Sequential(
-        nn.PixelUnshuffle(2), ConvBlock(4 * channels, 32), ConvBlock(32, 48, 2), ResBlock(48),
-        ConvBlock(48, 64, 2), ResBlock(64), ConvBlock(64, 96, 2), nn.Conv2d(96, 32, 1), nn.Flatten(),
-    )  # fmt: skip
 
 
 class FaceLocator(nn.Module):
@@ -21,7 +18,11 @@ class FaceLocator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = nn.Sequential(_trunk(4), nn.Linear(32 * 36, 128), nn.ReLU(), nn.Linear(128, 14))
+        trunk = nn.Sequential(
+            nn.PixelUnshuffle(2), ConvBlock(16, 32), ConvBlock(32, 48, 2), ResBlock(48),
+            ConvBlock(48, 64, 2), ResBlock(64), ConvBlock(64, 96, 2), nn.Conv2d(96, 32, 1), nn.Flatten(),
+        )  # fmt: skip
+        self.net = nn.Sequential(trunk, nn.Linear(32 * 36, 128), nn.ReLU(), nn.Linear(128, 14))
 
     def forward(self, image: Tensor) -> Tensor:
         landmarks: Tensor = self.net(image).unflatten(1, (7, 2))
@@ -31,24 +32,21 @@ class FaceLocator(nn.Module):
 class Reader(nn.Module):
     """Measures controls and mouth aperture from pixels; trained on studio frames, apart from the generator.
 
-    Frame and reference [B, 4, 96, 96], premultiplied RGBA, and the mouth region of both at 192 px,
-    [B, 3, 72, 72] -> [B, 22]: the controls, then the aperture 0..1.
+    (views of a frame, views of its reference), as `models.autoencoder.views` gives them -> [B, 22]: the
+    controls, then the aperture 0..1. It is built as the frame encoder is, which looks for the same things.
     """
 
-    def __init__(self, controls: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.whole = _trunk(8)
-        self.mouth = nn.Sequential(
-            nn.PixelUnshuffle(2), ConvBlock(24, 48), ResBlock(48), ConvBlock(48, 64, 2), ResBlock(64),
-            ConvBlock(64, 96, 2), nn.Conv2d(96, 32, 1), nn.Flatten(),
-        )  # fmt: skip
-        self.out = nn.Sequential(nn.Linear(32 * 36 + 32 * 81, 128), nn.ReLU(), nn.Linear(128, controls + 1))
+        self.encoder, self.latent_space = FrameEncoder(config), LatentSpace()
+        self.aperture = nn.Linear(FrameEncoder.WIDTH, 1)
+        # What the encoder has learned is not to be shaken by a head that has learned nothing.
+        nn.init.zeros_(self.aperture.weight)
 
-    def forward(self, frame: Tensor, ref: Tensor, mouth: Tensor, ref_mouth: Tensor) -> Tensor:
-        whole = self.whole(torch.cat([frame, ref], dim=1))
-        near = self.mouth(torch.cat([mouth, ref_mouth], dim=1))
-        measured: Tensor = self.out(torch.cat([whole, near], dim=1))
-        return measured
+    def forward(self, frame: Sequence[Tensor], ref: Sequence[Tensor]) -> Tensor:
+        features = self.encoder.features(frame, ref)
+        controls = self.latent_space.controls(self.encoder.latent(features))
+        return torch.cat([controls, self.aperture(features)], dim=1)
 
 
 def face_mask(landmarks: Tensor, grid: tuple[int, int]) -> Tensor:
