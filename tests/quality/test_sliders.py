@@ -35,7 +35,7 @@ def shown(seen: float, leak: float = 0.0, lips_r: float = 0.99) -> Shown:
     asked[YAW], measured_[YAW], drawn[YAW] = 0.8, 0.8 * seen, 0.76
     measured_[LOOK] = leak
     spoken = np.stack([asked, measured_])
-    return Shown(asked, measured_, drawn, blended(), spoken, lips_r, np.zeros((1, 1, 4), np.uint8))
+    return Shown(asked, measured_, drawn, blended(), spoken, lips_r, lips_r, np.zeros((1, 1, 4), np.uint8))
 
 
 def faults(*faces: Shown, jump: float = 0.0) -> list[str]:
@@ -68,6 +68,7 @@ def test_a_good_slider_has_no_fault() -> None:
         (shown(-0.9), "of headYaw only -0.90 is seen"),
         (shown(0.9, leak=0.5), "'eyeLookX', 0.5"),
         (shown(0.9, lips_r=0.5), "lips follow the voice by 0.5"),
+        (shown(0.9, lips_r=0.5), "lips are seen to follow the voice by 0.5"),
     ],
 )
 def test_what_is_wrong_is_said(face: Shown, said: str) -> None:
@@ -87,8 +88,9 @@ def test_lips_that_stand_still_follow_nothing() -> None:
 def test_the_command(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.webp"
     figures = measured("sliders", "--avatars", "amber", "--only", "headYaw", "sad", "--sheet", str(sheet))
-    turned = figures["headYaw 1"]
+    turned = figures["headYaw 0.5"]
     assert turned["seen"][0][0] > 0.5 and turned["seen speaking"][0][0] > 0.5
+    assert "blend ms" not in figures["headYaw 1"], "cut off at the range's end"
     assert abs(turned["blend ms"][0] - 200) <= 40 and turned["steepest"] <= 0.4 and turned["jump"] <= 0.4
     assert turned["lips r"] > 0.9
     assert len(figures["sad"]["seen"][0]) == 3, "one figure for each control of the preset"
