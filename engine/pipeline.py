@@ -42,6 +42,7 @@ from engine.runtime.manifest import REF_IMAGE_PX, Manifest, load_manifest
 from engine.runtime.session import Graphs, load_graphs
 from engine.runtime.stages import Channel, Stage
 from engine.runtime.threads import compute_threads, silence_libraries
+from engine.steady import SteadyFilter
 from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ, AudioChunk, AvatarState, ClipPlan, VideoFrame
 
 Float = npt.NDArray[np.float32]
@@ -259,6 +260,9 @@ class AvatarPipeline:
         self._history = LatentHistory(
             portrait.banks["ref_latent"], manifest.motion_lags, manifest.reanchor_every_frames
         )
+        # What was shown: the same latents, steadied; clips follow what was generated.
+        self._steady = SteadyFilter(self._control_std, manifest.fps)
+        self._shown = LatentHistory(portrait.banks["ref_latent"], manifest.motion_lags, None)
         self._expression = ExpressionTrack()
         self._rest: Float = portrait.banks["ref_latent"]
         self._state: AvatarState | None = None
@@ -336,6 +340,7 @@ class AvatarPipeline:
             jump = self._control_std * (rest - self._rest).ravel()
             self._denoiser.condition({**banks, "ref_latent": rest})
             self._history.shift(rest)
+            self._shown.shift(rest)
             self._rest = rest
             self._expression.change(self._planner.next_frame * self._frame_samples, jump, added)
             self._planner.restart()
@@ -363,8 +368,9 @@ class AvatarPipeline:
             self._audio.cut(at_samples)
             self._audio.hush()
             epoch = self._planner.clear(at_samples)
-            self._history.cut(self._planner.first_frame_from(at_samples))
-            self._history.settle(SPOKEN)
+            for history in (self._history, self._shown):
+                history.cut(self._planner.first_frame_from(at_samples))
+                history.settle(SPOKEN)
             self._expression.cut(self._planner.next_frame * self._frame_samples)
             self._taken_samples = min(self._taken_samples, at_samples)
             self._changed.notify_all()
@@ -418,8 +424,8 @@ class AvatarPipeline:
         ahead_samples = self._planner.next_frame * self._frame_samples - self._taken_samples
         return ahead_samples + clip_samples <= max(self._lead_samples, clip_samples)
 
-    def _next_clip(self) -> tuple[ClipPlan, Float, Float, Float, Float, float] | None:
-        """Waits for the next plan: mel windows, motion frames, last latent, latent at rest, milliseconds."""
+    def _next_clip(self) -> tuple[ClipPlan, Float, Float, Float, float] | None:
+        """Waits for the next plan: mel windows, motion frames, latent at rest, milliseconds."""
         while True:
             with self._changed:
                 if self._closed:
@@ -436,9 +442,9 @@ class AvatarPipeline:
                     first = plan.first_frame
                     mel = self._audio.mel_windows(first, plan.clip_length, self._frame_samples)
                     self._audio.discard_before((first - _PAST_FRAMES) * self._frame_samples)
-                    motion_frames, before = self._history.motion_frames(plan), self._history.at(first - 1)
+                    motion_frames = self._history.motion_frames(plan)
                     spent_ms = (time.perf_counter() - start_s) * 1000.0
-                    return plan, mel, motion_frames, before, self._rest, spent_ms
+                    return plan, mel, motion_frames, self._rest, spent_ms
                 foresee = self._calm and not self._has_foreseen()
                 quiet = not self._changed.wait(_QUIET_S if foresee else None)
             if quiet and foresee:
@@ -475,16 +481,22 @@ class AvatarPipeline:
 
     def _denoised(self) -> Iterator[_Clip]:
         while (job := self._next_clip()) is not None:
-            plan, mel_windows, motion_frames, before, rest, features_ms = job
+            plan, mel_windows, motion_frames, rest, features_ms = job
             latents, spent_ms = self._made(plan, mel_windows, motion_frames, rest)
             spent_ms["features"] = features_ms
             stage_ms = {name: ms / plan.clip_length for name, ms in spent_ms.items()}
             with self._changed:
+                first, jump = plan.first_frame, self._rest - rest
+                before, before_that = (self._shown.at(first - lag) - jump[0] for lag in (1, 2))
                 clip = self._admit_clip(_Clip(plan, latents, before, stage_ms))
                 if clip is not None:  # and an expression set meanwhile is the past's as well
-                    self._history.store(clip.plan.first_frame, clip.latents + (self._rest - rest))
+                    shown = self._steady.filter(clip.latents, before, before_that)
+                    self._history.store(first, clip.latents + jump)
+                    self._shown.store(first, shown + jump)
+                    clip = replace(clip, latents=shown)
                     if clip.plan.epoch != plan.epoch:  # a barge-in meanwhile: its past is at rest
                         self._history.settle(SPOKEN)
+                        self._shown.settle(SPOKEN)
             if clip is not None:
                 yield clip
 

@@ -3,7 +3,8 @@
 A consistency model gives the end of the teacher's trajectory from any point of it (Song et al. 2023,
 arXiv 2303.01469, section 3). Latents are small, so whole trajectories of the teacher are sampled and their
 ends are the targets themselves, without the bootstrapping of consistency distillation (algorithm 2), which
-needs many more steps until the end is known at the start. Of the lips the truth is the target. The
+needs many more steps until the end is known at the start. Of the lips the truth is the target. Clips of every
+length are as frequent: a microphone's are of one frame, and hardest. The
 discriminator (hinge loss) works on latents with their audio, as LLIA trains with one.
 """
 
@@ -22,7 +23,6 @@ from engine.train.diffusion import (
     ClipLosses,
     LatentRuns,
     alpha,
-    clip_length,
     sigma,
 )
 from engine.train.models.config import ModelConfig
@@ -96,7 +96,7 @@ def train(
     rng = np.random.default_rng(trainer.samples)
     torch.manual_seed(trainer.samples)
     for done in trainer:
-        length = clip_length(config, 1.0, rng)
+        length = int(rng.choice(config.clip_lengths))
         batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames) // POINTS)
         clip = clips.draw(batch, length)
         with half_precision(device):

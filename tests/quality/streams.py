@@ -21,10 +21,17 @@ from engine.clips import ClipPlanner, LatentHistory
 from engine.denoise import Denoiser
 from engine.expression import LOWEST
 from engine.pipeline import Engine
+from engine.portrait import to_planes
+from engine.runtime.manifest import REF_IMAGE_PX
 from engine.runtime.session import GraphSession
+from engine.steady import SteadyFilter
 from engine.train.data.shards import open_folder, takes_of
 from engine.train.evaluate import Sampler
 from engine.train.models import denoiser as networks
+from engine.train.models.autoencoder import working_size
+from engine.train.models.config import ModelConfig
+from engine.train.models.instruments import FaceLocator, face_mask
+from engine.train.trainer import load_averaged
 from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState, ClipPlan
 from tests.quality.hours import speech
 from tests.quality.lips import TAIL_S
@@ -46,13 +53,15 @@ class Scene:
     Attributes:
         audio_emb: float32 [n, K, D].
         states: class labels, int64 [n].
-        banks: outputs of `reference` for the picture of who performs.
+        picture: float32 [1, 4, 384, 384], premultiplied: who performs.
+        banks: outputs of `reference` for it.
         truth: float32 [n, 21], the controls of the performance; None where nobody knows.
         phones: what is said, of speech.
     """
 
     audio_emb: Float
     states: npt.NDArray[np.int64]
+    picture: Float
     banks: Mapping[str, npt.NDArray[Any]]
     truth: Float | None = None
     phones: tuple[Phone, ...] = ()
@@ -97,6 +106,12 @@ def embedded(engine: Engine, samples: Float, first: int, frames: int) -> Float:
     )
 
 
+def default_avatar(engine: Engine) -> tuple[Float, Mapping[str, npt.NDArray[Any]]]:
+    """Picture and banks of the pack's default avatar."""
+    portrait = engine.portrait()
+    return to_planes(portrait.view(REF_IMAGE_PX), premultiply=True), portrait.banks
+
+
 def held_scenes(engine: Engine, runs: Path, limit: int) -> Iterator[Scene]:
     """Held-out people in held-out takes: the runs that `latents_held` holds, heard by this pack."""
     arrays: dict[str, Any] = open_folder(runs / "performances_held")
@@ -108,6 +123,7 @@ def held_scenes(engine: Engine, runs: Path, limit: int) -> Iterator[Scene]:
         yield Scene(
             embedded(engine, take.samples, first, frames),
             take.state[first : first + frames],
+            picture,
             engine.graphs["reference"].run({"ref_image": picture}),
             truth=np.array(arrays["controls"][index, :frames]),
         )
@@ -120,8 +136,9 @@ def spoken_scenes(engine: Engine, recordings: list[tuple[Float, list[Phone]]]) -
         needed = len(samples) + round(TAIL_S * SAMPLE_RATE_HZ)
         frames = -(-needed // step) * LONGEST_CLIP
         states = np.full(frames, AvatarState.SPEAKING, np.int64)
-        banks = engine.portrait().banks
-        yield Scene(embedded(engine, samples, 0, frames), states, banks, phones=tuple(phones))
+        yield Scene(
+            embedded(engine, samples, 0, frames), states, *default_avatar(engine), phones=tuple(phones)
+        )
 
 
 def long_scene(engine: Engine, minutes: float) -> Scene:
@@ -136,7 +153,7 @@ def long_scene(engine: Engine, minutes: float) -> Scene:
         rest[:] = piece[: len(rest)]
         states[at : at + len(rest)] = AvatarState.SPEAKING if name else AvatarState.IDLE
         at += len(rest)
-    return Scene(embedded(engine, samples, 0, frames), states[::step], engine.portrait().banks)
+    return Scene(embedded(engine, samples, 0, frames), states[::step], *default_avatar(engine))
 
 
 def of_pack(engine: Engine, steps: int = 2, session: GraphSession | None = None) -> Make:
@@ -147,11 +164,31 @@ def of_pack(engine: Engine, steps: int = 2, session: GraphSession | None = None)
     return lambda scene: Denoiser(graph, scene.banks, timesteps, m.noise_scale, SEED).generate
 
 
-def of_network(net: networks.Denoiser, sampler: Sampler) -> Make:
+class Trained:
+    """A checkpoint's denoiser in PyTorch, and what shows it the picture."""
+
+    def __init__(self, folder: Path, runs: Path, config: ModelConfig) -> None:
+        """Loads `folder`'s denoiser; appearance and face locator are those of the stages under `runs`."""
+        self.denoiser, self.appearance = networks.Denoiser(config), networks.AppearanceNet(config)
+        self.locator = FaceLocator()
+        load_averaged(folder, {"denoiser": self.denoiser})
+        load_averaged(runs / "diffusion", {"appearance": self.appearance})
+        load_averaged(runs / "locator", {"locator": self.locator})
+
+    @torch.no_grad()
+    def bank(self, picture: Float) -> torch.Tensor:
+        """What the denoiser looks up in a picture."""
+        small = working_size(torch.from_numpy(picture))
+        face = face_mask(self.locator(small), networks.AppearanceNet.GRID)
+        return self.denoiser.keys_values(self.appearance(small, face))
+
+
+def of_network(trained: Trained, sampler: Sampler) -> Make:
     """A checkpoint's denoiser in PyTorch, with the same noise."""
+    net = trained.denoiser
 
     def make(scene: Scene) -> Generate:
-        bank, ref_latent = (torch.from_numpy(scene.banks[name]) for name in ("bank", "ref_latent"))
+        bank, ref_latent = trained.bank(scene.picture), torch.from_numpy(scene.banks["ref_latent"])
 
         @torch.no_grad()
         def generate(plan: ClipPlan, audio_emb: Float, motion_frames: Float) -> Float:
@@ -183,8 +220,10 @@ def stream(engine: Engine, scene: Scene, way: Way, make: Make) -> Stream:
     """
     m, generate, rng = engine.manifest, make(scene), np.random.default_rng(SEED)
     planner = ClipPlanner(way.clip_lengths, m.frame_samples, whole_clips=True)
+    mean, std = (np.array(v, np.float32) for v in (m.control_mean, m.control_std))
     history = LatentHistory(scene.banks["ref_latent"], m.motion_lags, way.reanchor_every_frames)
-    frames, made, starts, clip_ms = len(scene.states), [], [], []
+    steady, shown = SteadyFilter(std, m.fps), [scene.banks["ref_latent"]] * 2
+    frames, starts, clip_ms = len(scene.states), [], []
 
     def state_of(frame: int) -> AvatarState:
         return AvatarState(int(scene.states[frame]))
@@ -198,9 +237,9 @@ def stream(engine: Engine, scene: Scene, way: Way, make: Make) -> Stream:
         clip_ms.append((time.perf_counter() - start_s) * 1000.0)
         if way.remembers:
             history.store(plan.first_frame, latents)
-        made.append(latents)
+        past = np.concatenate(shown[-2:])[-2:]
+        shown.append(steady.filter(latents, past[1], past[0]))
         starts.append(plan.first_frame)
-    latents = np.concatenate(made)
-    mean, std = (np.array(v, np.float32) for v in (m.control_mean, m.control_std))
+    latents = np.concatenate(shown[2:])
     controls = (mean + std * latents.reshape(frames, -1)).clip(LOWEST, 1.0)
     return Stream(latents, controls, tuple(starts), tuple(clip_ms))
