@@ -50,7 +50,7 @@ Float = npt.NDArray[np.float32]
 _CLOSE_S = 1.0
 _DECODED_FRAMES = 8
 _QUIET_S = 0.015
-"""After so long without news a live avatar looks ahead: its last frame is done by then."""
+"""So long after a clip a live avatar looks ahead: the clip's frames are done by then."""
 _NO_SOUND = 1e-4
 _PAST_FRAMES = HISTORY_FRAMES + 16
 """Audio is kept as long as latents, and the 320 ms that the oldest of their windows reach back."""
@@ -426,6 +426,7 @@ class AvatarPipeline:
 
     def _next_clip(self) -> tuple[ClipPlan, Float, Float, Float, float] | None:
         """Waits for the next plan: mel windows, motion frames, latent at rest, milliseconds."""
+        quiet_s = time.monotonic() + _QUIET_S
         while True:
             with self._changed:
                 if self._closed:
@@ -446,9 +447,11 @@ class AvatarPipeline:
                     spent_ms = (time.perf_counter() - start_s) * 1000.0
                     return plan, mel, motion_frames, self._rest, spent_ms
                 foresee = self._calm and not self._has_foreseen()
-                quiet = not self._changed.wait(_QUIET_S if foresee else None)
-            if quiet and foresee:
-                self._foresee()
+                left_s = quiet_s - time.monotonic()
+                if not foresee or left_s > 0.0:
+                    self._changed.wait(left_s if foresee else None)
+                    continue
+            self._foresee()
 
     def _has_foreseen(self) -> bool:
         """Whether the next frame is among those foreseen."""

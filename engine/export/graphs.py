@@ -213,7 +213,7 @@ class DenoiserGraph(nn.Module):
         ref_latent: Tensor,
     ) -> tuple[Tensor, Tensor]:
         x0: Tensor = self.denoiser(x, timestep, audio_emb[None], state, motion_frames, bank, ref_latent)
-        latents = self.denoiser.prior.latents(x0, motion_frames)
+        latents = self.denoiser.latents(x0, audio_emb[None], state, motion_frames)
         # Said in so many words, since a traced shape is not known to the exporter.
         return x0.reshape(1, -1, *LATENT_SHAPE), latents.reshape(1, -1, *LATENT_SHAPE)
 

@@ -225,7 +225,9 @@ def quantize(fp32: Path, out: Path, feeds: list[Feed], *, int8: bool = True) -> 
             own = [{k: feed[k] for k in ("latents", *PATCH_BANKS[name])} for feed in feeds]
             quantize_convolutions(source, target, own, keep=_nodes(source, "Conv", FLOW_LAYERS))
         elif int8 and name == "denoiser":
-            quantize_products(source, target, keep=_nodes(source, "MatMul", MOTION_LAYERS))
+            # The quantizer makes products of layers with a bias, and names them so.
+            layers = tuple(f"{node}_MatMul" for node in _nodes(source, "Gemm", MOTION_LAYERS))
+            quantize_products(source, target, keep=(*_nodes(source, "MatMul", MOTION_LAYERS), *layers))
         else:
             shutil.copy(source, target)
         halve_weights(target)
@@ -234,8 +236,11 @@ def quantize(fp32: Path, out: Path, feeds: list[Feed], *, int8: bool = True) -> 
 
 FLOW_LAYERS = ("/pixels/flow",)
 """Convolutions whose output is a flow: 256 levels of it would be seen as steps of a moving picture."""
-MOTION_LAYERS = ("/denoiser/MatMul", "/MatMul", "/denoiser/stem", "/denoiser/out", "/denoiser/skip")
-"""Matrix products between motion frames and latents: rounded, a head at rest would tremble."""
+MOTION_LAYERS = (
+    "/denoiser/MatMul", "/MatMul", "/denoiser/stem", "/denoiser/out", "/denoiser/skip", "/denoiser/mouth",
+    "/mouth",
+)  # fmt: skip
+"""Products between motion frames and latents, and of the lips: rounded, a head at rest would tremble."""
 
 
 def _nodes(graph: Path, kind: str, layers: tuple[str, ...]) -> tuple[str, ...]:

@@ -92,7 +92,8 @@ def stream(
         def noise(_: int, shape: torch.Size = clip.x0.shape) -> Tensor:
             return torch.randn(shape, generator=generator)
 
-        made.append(net.prior.latents(sampler(denoiser, noise), clip.motion_frames)[0])
+        x0 = sampler(denoiser, noise)
+        made.append(net.latents(x0, clip.audio_emb, clip.state, clip.motion_frames)[0])
         first += length
     return torch.cat(made)
 
