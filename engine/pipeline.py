@@ -236,6 +236,7 @@ class AvatarPipeline:
         self.fps, self.size_px, self.portrait = fps, size_px, portrait
         self.reader = FrameReader(graphs["reader"], portrait, size_px)
         self.watched = True
+        self._kept = threading.Lock()
         self._last_rgba: npt.NDArray[np.uint8] | None = None
         self._frame_samples, self._model_fps = manifest.frame_samples, manifest.fps
         self._control_mean = np.array(manifest.control_mean, np.float32)
@@ -554,9 +555,13 @@ class AvatarPipeline:
         shown = within_reach(controls)
         if added.any() or (shown != controls).any():
             latent = ((shown - self._control_mean) / self._control_std).reshape(latent.shape)
-        rgba = self._last_rgba
-        if self.watched or rgba is None:
+        if self.watched:
             rgba = self._last_rgba = self._decoder.decode(latent)
+        else:
+            with self._kept:  # frames are decoded beside each other, but the one to keep only once
+                if self._last_rgba is None:
+                    self._last_rgba = self._decoder.decode(latent)
+                rgba = self._last_rgba
         stage_ms = {**clip.stage_ms, "decode": (time.perf_counter() - start_s) * 1000.0}
         state = AvatarState(int(clip.plan.states[index]))
         return VideoFrame(rgba, pts_samples, utterance_id, clip.plan.epoch, state, stage_ms, shown)

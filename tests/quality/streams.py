@@ -204,7 +204,7 @@ def of_network(trained: Trained, sampler: Sampler) -> Make:
                 made: torch.Tensor = net(x, torch.tensor([timestep]), *cond, bank, ref_latent)
                 return made
 
-            latents: Float = net.prior.latents(sampler(denoiser, noise), past)[0].numpy()
+            latents: Float = net.latents(sampler(denoiser, noise), *cond)[0].numpy()
             return latents
 
         return generate

@@ -163,6 +163,28 @@ def test_new_denoiser_returns_a_clean_input() -> None:
     torch.testing.assert_close(x0, x)
 
 
+def test_lips_are_what_the_sound_tells_while_the_avatar_speaks() -> None:
+    f, net = 4, Denoiser(TOY).eval()
+    audio_emb = torch.randn(1, f, TOY.audio_tokens, TOY.audio_width)
+    x0, motion = torch.randn(1, f, *LATENT), torch.randn(1, TOY.motion_frames, *LATENT)
+    with torch.no_grad():
+        net.mouth.net[-1].bias.copy_(torch.tensor([0.6, 0.1, 0.3, 0.2, 0.4, 0.5, 0.25]))
+        net.mouth.net[-1].weight.zero_()
+        generated = net.prior.latents(x0, motion)
+        state = torch.tensor([[0, 1, 2, 0]])
+        made = net.latents(x0, audio_emb, state, motion)
+    controls = net.space.controls(made)[0]
+    for frame in (0, 3):
+        told = {name: controls[frame, CONTROL_NAMES.index(name)].item() for name in MOUTH_CONTROLS}
+        assert told["jawOpen"] == pytest.approx(0.6, abs=1e-5)
+        # The aperture is told, less what a mean leaves open.
+        assert told["jawOpen"] * (1.0 - told["mouthClose"]) == pytest.approx(0.2, abs=1e-5)
+        assert told["mouthPucker"] == pytest.approx(0.2, abs=1e-5)
+    heads = [i for i, name in enumerate(CONTROL_NAMES) if name not in MOUTH_CONTROLS]
+    torch.testing.assert_close(made[:, :, heads], generated[:, :, heads])
+    torch.testing.assert_close(made[:, 1:3], generated[:, 1:3])
+
+
 def test_instruments() -> None:
     picture = torch.rand(2, 4, geo.REFERENCE_PX, geo.REFERENCE_PX)
     assert FaceLocator().eval()(working_size(picture)).shape == (2, 7, 2)
