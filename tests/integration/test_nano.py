@@ -64,8 +64,9 @@ def test_its_avatars_are_framed_already_and_their_own_latent_shows_them(engine: 
     portrait = engine.portrait(avatar)
     made = engine.decoder(portrait, len(drawn)).decode(portrait.banks["ref_latent"][0])
     outside = np.ones(drawn.shape[:2], bool)
-    left, top, right, bottom = (round((v + 1.0) * len(drawn) / 2) for v in engine.manifest.sheet_box)
-    outside[top:bottom, left:right] = False
+    for patch in engine.manifest.patches.values():
+        left, top, right, bottom = (round((v + 1.0) * len(drawn) / 2) for v in patch.box)
+        outside[top:bottom, left:right] = False
     np.testing.assert_array_equal(made[..., 3], drawn[..., 3])
     whole = outside & (drawn[..., 3] > 32)
     np.testing.assert_array_equal(made[whole], drawn[whole])
