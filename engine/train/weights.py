@@ -10,7 +10,7 @@ from torch import Tensor
 STAGES = ("audio", "locator", "encoder", "autoencoder", "reader", "diffusion")
 """`distill` is left out: it starts from `diffusion` and is short."""
 
-INT8_STAGES = ("diffusion",)
+INT8_STAGES = ("diffusion", "reader")
 """Their matrices, half of all weights, are stored as int8 with a scale per row."""
 Stored = dict[str, Tensor | tuple[Tensor, Tensor]]
 
