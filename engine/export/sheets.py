@@ -107,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     for picture in strangers(6):
         frames = perform(engine, picture, samples[: 4 * SAMPLE_RATE_HZ], AvatarState.SPEAKING)
         rows += [on_paper(picture), *(frames[i] for i in (15, 24, 37, 51, 66, 80, 92))]
+    args.folder.mkdir(parents=True, exist_ok=True)
     lay_out(rows, 8, 192, args.folder / "identities.jpg")
     speaking = perform(engine, None, samples, AvatarState.SPEAKING)
     lay_out(speaking[6 : 6 + 40], 8, 192, args.folder / "sentence.jpg")
