@@ -100,11 +100,13 @@ class Composer:
         sides = (self._side, self._side)
         offsets = _resized(flow, (self._half_px, self._half_px), sides, _MARGIN_PX)
         frame = _sampled(self._picture, offsets, _RELATIVE, cv2.BORDER_REPLICATE)
+        # Once for all patches: resizing it costs as much as laying one of them over the frame.
+        carried_px = _resized(patch_flow, (self._half_px, self._half_px), sides)
         for patch in patches:
             rows, columns = self._reach(patch_flow, patch.box)
             if rows.start < rows.stop and columns.start < columns.stop:
                 seen = frame[rows, columns]
-                seen[:] = _laid_over(seen, self._carried(patch_flow, patch, rows, columns))
+                seen[:] = _laid_over(seen, self._carried(carried_px, patch, rows, columns))
         return frame
 
     def _box_px(self, box: Sequence[float]) -> list[float]:
@@ -122,13 +124,12 @@ class Composer:
         x1, y1 = np.ceil(last.clip(0, side)).astype(int).tolist()
         return slice(y0, y1), slice(x0, x1)
 
-    def _carried(self, patch_flow: Float, patch: Patch, rows: slice, columns: slice) -> Bytes:
-        """A patch as it lies in a part of the frame: uint8 [rows, columns, 4]."""
-        side, (height, width) = self._side, patch.rgba.shape[:2]
+    def _carried(self, carried_px: Float, patch: Patch, rows: slice, columns: slice) -> Bytes:
+        """A patch as it lies in a part of the frame: uint8 [rows, columns, 4]; the flow is in pixels."""
+        height, width = patch.rgba.shape[:2]
         left, top, right, bottom = self._box_px(patch.box)
         scale_x, scale_y = width / (right - left), height / (bottom - top)
-        scale = (self._half_px * scale_x, self._half_px * scale_y)
-        offsets = _resized(patch_flow, scale, (side, side))[rows, columns]
+        offsets = carried_px[rows, columns] * np.array([scale_x, scale_y], np.float32)
         xs = ((np.arange(columns.start, columns.stop) + 0.5 - left) * scale_x - 0.5).astype(np.float32)
         ys = ((np.arange(rows.start, rows.stop) + 0.5 - top) * scale_y - 0.5).astype(np.float32)
         places = offsets + cv2.merge(np.meshgrid(xs, ys))

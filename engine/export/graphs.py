@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from engine.train.instruments import READER_PX
 from engine.train.models import geometry as geo
 from engine.train.models.autoencoder import (
     EYES_REGION,
+    HEADS,
     MOUTH_REGION,
     Autoencoder,
     Decoder,
@@ -31,10 +33,8 @@ from engine.train.models.latent_space import LATENT_SHAPE
 
 OPSET = 17
 DECODER_BANKS = ("ref_latent", "flow_fields", "patch_flow_fields")
-PATCH_BANKS = {
-    name: ("ref_latent", f"{name}_quarter", f"{name}_half", f"{name}_visible") for name in ("mouth", "eyes")
-}
-BANKS = ("bank", *dict.fromkeys((*DECODER_BANKS, *PATCH_BANKS["mouth"], *PATCH_BANKS["eyes"])))
+PATCH_BANKS = {name: ("ref_latent", f"{name}_quarter", f"{name}_half", f"{name}_visible") for name in HEADS}
+BANKS = ("bank", *dict.fromkeys((*DECODER_BANKS, *chain(*PATCH_BANKS.values()))))
 EYES = geo.Box(geo.FACE.left, geo.FACE.top, geo.FACE.width, geo.EYES[0].height)
 """Both eyes and what is between them."""
 

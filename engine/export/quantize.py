@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,15 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
         return next(self._feeds, None)
 
 
+@contextmanager
+def _prepared(source: Path) -> Iterator[Path]:
+    """A graph made ready for the quantizer: constants folded, norms in their convolutions."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        yield prepared
+
+
 def quantize_convolutions(
     source: Path, target: Path, feeds: Iterable[Feed], keep: tuple[str, ...] = ()
 ) -> None:
@@ -44,9 +54,7 @@ def quantize_convolutions(
         feeds: example inputs, as the running engine sees them.
         keep: names of nodes that stay in fp32 (outputs that a few levels would step visibly, as flows).
     """
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    with _prepared(source) as prepared:
         convolutions = [n.name for n in onnx.load(str(prepared)).graph.node if n.op_type == "Conv"]
         quantize_static(
             str(prepared),
@@ -67,9 +75,7 @@ def quantize_products(source: Path, target: Path, keep: tuple[str, ...] = ()) ->
 
     Weights have 7 bits: processors without VNNI add pairs of 8-bit products in 16 bits, which overflow.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    with _prepared(source) as prepared:
         quantize_dynamic(
             str(prepared),
             str(target),

@@ -6,7 +6,7 @@ learned in place and at full sharpness), and points that ride on the head (so th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -188,7 +188,7 @@ def patch_flow_loss(flow: Tensor, controls: Tensor, controls_ref: Tensor) -> Ten
     return anchor_loss(flow, points, truth)
 
 
-def drawing_losses(net: Autoencoder, batch: Batch, heads: Sequence[str] = HEADS) -> dict[str, Tensor]:
+def drawing_losses(net: Autoencoder, batch: Batch, heads: Collection[str] = HEADS) -> dict[str, Tensor]:
     """Losses of some patches alone, in place and at full sharpness; costs half of `losses`, or less."""
     entries = len(batch["ref"])
     times = len(batch["controls"]) // entries
@@ -306,9 +306,8 @@ def train(
     net = Autoencoder(config).to(device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
     pairs, test = Pairs(data, device), Pairs(held, device)
-    heads = HEADS if head is None else (head,)
-    crops = [f"crop_{name}" for name in PATCH_BOXES if (name == "mouth") is (head == "mouth") or head is None]
-    drawings = Pairs(data, device, "ref", "controls", *crops)
+    heads = list(HEADS) if head is None else [head]
+    drawings = Pairs(data, device, "ref", "controls", *(f"crop_{n}" for h in heads for n in HEADS[h]))
     trainer = Trainer(
         folder,
         {"reference": net.reference, "decoder": net.decoder},

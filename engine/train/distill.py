@@ -3,9 +3,9 @@
 A consistency model gives the end of the teacher's trajectory from any point of it (Song et al. 2023,
 arXiv 2303.01469, section 3). Latents are small, so whole trajectories of the teacher are sampled and their
 ends are the targets themselves, without the bootstrapping of consistency distillation (algorithm 2), which
-needs many more steps until the end is known at the start. Of the lips the truth is the target. Clips of every
-length are as frequent: a microphone's are of one frame, and hardest. The
-discriminator (hinge loss) works on latents with their audio, as LLIA trains with one.
+needs many more steps until the end is known at the start. Of the lips the truth is the target. Clips of
+every length are as frequent: a microphone's are of one frame, and hardest. The discriminator (hinge loss)
+works on latents with their audio, as LLIA trains with one.
 """
 
 from __future__ import annotations

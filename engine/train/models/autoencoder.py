@@ -8,7 +8,7 @@ reference network finds once per picture, so a frame costs no convolution for th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,8 @@ from engine.train.models.latent_space import LATENT_SHAPE, LatentSpace
 from engine.train.models.layers import ConvBlock, LatentMap, ResBlock
 
 Banks = Mapping[str, Tensor]
-HEADS = ("mouth", "eyes")
-"""What draws the patches."""
+HEADS = {"mouth": ("mouth",), "eyes": ("eye_left", "eye_right")}
+"""What draws the patches, and which."""
 MOUTH_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
 EYES_REGION = geo.Box(
     geo.EYES[0].left,
@@ -141,7 +141,7 @@ class ReferenceNet(nn.Module):
         self.mouth = PatchReference(config.mouth)
         self.eyes = PatchReference(config.eyes)
 
-    def patches(self, picture: Tensor, heads: Sequence[str] = HEADS) -> dict[str, Tensor]:
+    def patches(self, picture: Tensor, heads: Collection[str] = HEADS) -> dict[str, Tensor]:
         """The banks of the patch heads."""
         eyes = torch.stack([geo.EYES[0].crop(picture), geo.EYES[1].crop(picture).flip(-1)], dim=1)
         crops = {"mouth": geo.LIPS.crop(picture), "eyes": eyes.flatten(0, 1)}
@@ -281,7 +281,7 @@ class Decoder(nn.Module):
         )
 
     def patches(
-        self, z: Tensor, z_ref: Tensor, banks: Banks, heads: Sequence[str] = HEADS
+        self, z: Tensor, z_ref: Tensor, banks: Banks, heads: Collection[str] = HEADS
     ) -> dict[str, Tensor]:
         """Patches by name: `mouth` [B, 4, 72, 80], `eye_left` and `eye_right` [B, 4, 88, 80], RGB and cover.
 
