@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Executor
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -77,9 +79,9 @@ class Decoder:
         ref_picture: Bytes,
         composer: Composer,
         *,
-        reuse: bool = False,
+        beside: Executor | None = None,
     ) -> None:
-        """Binds the graphs to a portrait.
+        """Binds the graphs to a live portrait, whose frames must be soon, or to one that takes its time.
 
         Args:
             graphs: the pack's sessions.
@@ -87,10 +89,12 @@ class Decoder:
             banks: outputs of `reference` for this portrait.
             ref_picture: uint8 [R, R, 4], the portrait's picture at the size that the patches are drawn for.
             composer: of the portrait's picture at the size of the frames.
-            reuse: patches whose controls have hardly moved are not drawn again; frames then depend on those
+            beside: of a live portrait, what draws a frame's patches beside each other if a thread is free.
+                Those whose controls have hardly moved are not drawn again; frames then depend on those
                 before them, by less than can be seen.
         """
         self._session, self._banks, self._composer = graphs["decoder"], banks, composer
+        self._beside = beside
         deviations = np.array(manifest.control_std, np.float32)
         self._painters = [
             PatchPainter(
@@ -99,13 +103,18 @@ class Decoder:
                 banks,
                 cut_out(ref_picture, spec.box, manifest.sides(name, "levels")),
                 np.array(spec.levels_per_unit, np.float32) * deviations,
-                reuse,
+                beside is not None,
             )
             for name, spec in manifest.patches.items()
         ]
 
     def decode(self, latent: Float) -> Bytes:
         """float32 [C, h, w] to uint8 [S, S, 4], straight alpha."""
+        first, *others = self._painters
+        begun = [self._beside.submit(each.paint, latent) for each in others] if self._beside else []
         made = self._session.run({**self._banks, "latents": latent[None]})
-        patches = [painter.paint(latent) for painter in self._painters]
+        patches = [first.paint(latent)]
+        # What no thread was free for is done here.
+        for each, future in zip_longest(others, begun):
+            patches.append(each.paint(latent) if future is None or future.cancel() else future.result())
         return self._composer.compose(made["flow"][0], made["patch_flow"][0], patches)

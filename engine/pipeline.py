@@ -188,8 +188,8 @@ class Engine:
             avatar.set_expression(expression)
         return avatar
 
-    def decoder(self, portrait: Portrait, size_px: int, *, reuse: bool = False) -> Decoder:
-        """Makes pictures of a portrait at a size; `reuse` as for `Decoder`."""
+    def decoder(self, portrait: Portrait, size_px: int, *, live: bool = False) -> Decoder:
+        """Makes pictures of a portrait at a size, soon and reusing patches if it is live."""
         body_top = max(patch.box[3] for patch in self.manifest.patches.values())
         return Decoder(
             self.graphs,
@@ -197,7 +197,7 @@ class Engine:
             portrait.banks,
             portrait.ref_picture(REF_IMAGE_PX),
             Composer(portrait.ref_picture(size_px), body_top),
-            reuse=reuse,
+            beside=self.pool if live else None,
         )
 
     def edited(self, portrait: Portrait, controls: Float) -> Portrait:
@@ -251,7 +251,7 @@ class AvatarPipeline:
             manifest.noise_scale,
             seed,
         )
-        self._decoder = engine.decoder(portrait, size_px, reuse=lead_ms is not None)
+        self._decoder = engine.decoder(portrait, size_px, live=lead_ms is not None)
         # Everything below, down to the channels, is guarded by this condition.
         self._changed = threading.Condition()
         self._audio = AudioRing()

@@ -25,7 +25,7 @@ def test_a_patch_is_drawn_anew_only_where_its_controls_have_moved(engine: Engine
     """The toy's light follows the latents: 127 levels per unit of the first, told as 255."""
     with engine:
         portrait = engine.portrait()
-        exact, reusing = (engine.decoder(portrait, 64, reuse=reuse) for reuse in (False, True))
+        exact, reusing = (engine.decoder(portrait, 64, live=live) for live in (False, True))
         np.testing.assert_array_equal(reusing.decode(latent(0.2)), exact.decode(latent(0.2)))
         # Small steps are not drawn, one by one, but add up until they are.
         step = 0.4 * UNSEEN_LEVELS / 255.0
@@ -41,5 +41,5 @@ def test_controls_without_effect_do_not_count(tmp_path: Path) -> None:
     levels[1] = 255.0
     patches = {"light": {"box": [-2.0, -2.0, 2.0, 2.0], "levels_per_unit": levels}}
     with Engine(build_toy_pack(tmp_path, patches=patches), threads=1, provider="CPU") as engine:
-        decoder = engine.decoder(engine.portrait(), 64, reuse=True)
+        decoder = engine.decoder(engine.portrait(), 64, live=True)
         np.testing.assert_array_equal(decoder.decode(latent(0.1)), decoder.decode(latent(0.9)))
