@@ -212,8 +212,10 @@ class DenoiserGraph(nn.Module):
         bank: Tensor,
         ref_latent: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        x0: Tensor = self.denoiser(x, timestep, audio_emb[None], state, motion_frames, bank, ref_latent)
-        latents = self.denoiser.latents(x0, audio_emb[None], state, motion_frames)
+        audio_emb = audio_emb[None]
+        readings = self.denoiser.readings(audio_emb)
+        x0: Tensor = self.denoiser(x, timestep, audio_emb, state, motion_frames, bank, ref_latent, readings)
+        latents = self.denoiser.latents(x0, readings, state, motion_frames)
         # Said in so many words, since a traced shape is not known to the exporter.
         return x0.reshape(1, -1, *LATENT_SHAPE), latents.reshape(1, -1, *LATENT_SHAPE)
 

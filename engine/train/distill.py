@@ -80,7 +80,8 @@ def train(
     appearance = AppearanceNet(config).to(device)
     load_averaged(runs / "diffusion", {"denoiser": teacher, "appearance": appearance})
     student.load_state_dict(teacher.state_dict())
-    student.mouth.eval().requires_grad_(False)
+    for told in (student.mouth, student.phones):
+        told.eval().requires_grad_(False)
     prior = teacher.prior
     critic = LatentDiscriminator(config).to(device)
     critic_optimizer = torch.optim.AdamW(critic.parameters(), 3e-4, betas=(0.5, 0.98))

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.clips import ClipPlanner, LatentHistory
 from engine.sampling import add_noise, alpha_sigma, sample_consistency
 from engine.train.autoencoder import repeat
 from engine.train.data.shards import open_folder
@@ -73,17 +74,13 @@ def stream(
     which = torch.tensor([run])
     start = data.clips(which, torch.tensor([0]), 1)
     bank = net.keys_values(appearance(start.picture, start.face))
+    states = data.arrays["state"][run].tolist()
+    planner = ClipPlanner(config.clip_lengths, frame_samples=1)
+    history = LatentHistory(start.ref_latent.numpy(), config.motion_lags, None)
     made: list[Tensor] = []
-    lengths = list(config.clip_lengths)
-    first = 0
-    while first < data.run_frames:
-        length = max(
-            n for n in lengths if n <= min(data.run_frames - first, lengths[min(len(made), len(lengths) - 1)])
-        )
-        clip = data.clips(which, torch.tensor([first]), length)
-        done = torch.cat(made) if made else torch.zeros(0, *start.ref_latent.shape[1:])
-        past = [done[first - lag] if first >= lag else start.ref_latent[0] for lag in config.motion_lags]
-        clip.motion_frames = torch.stack(past)[None]
+    while plan := planner.plan(data.run_frames, finished=True, state_of=lambda i: AvatarState(states[i])):
+        clip = data.clips(which, torch.tensor([plan.first_frame]), plan.clip_length)
+        clip.motion_frames = torch.from_numpy(history.motion_frames(plan))
 
         def denoiser(x: Tensor, t: float, cond: tuple[Tensor, ...] = clip.cond(bank)) -> Tensor:
             x0: Tensor = net(x, torch.tensor([t]), *cond)
@@ -93,8 +90,8 @@ def stream(
             return torch.randn(shape, generator=generator)
 
         x0 = sampler(denoiser, noise)
-        made.append(net.latents(x0, clip.audio_emb, clip.state, clip.motion_frames)[0])
-        first += length
+        made.append(net.latents(x0, net.readings(clip.audio_emb), clip.state, clip.motion_frames)[0])
+        history.store(plan.first_frame, made[-1].numpy())
     return torch.cat(made)
 
 

@@ -22,7 +22,6 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from bridge.config_reader import read_settings
 from bridge.daemon import Daemon
 from bridge.errors import ObsError
 from bridge.obs import Obs, ObsAvatar, ObsRefusedError
@@ -36,6 +35,7 @@ from tests.integration.obs_studio import (
     require_obs_library,
 )
 from tests.integration.wire import WireClient
+from tests.obs.toy_daemon import toy_daemon
 
 ROOT = Path(__file__).parents[2]
 BROWSER_STAND_IN = """obslua.obs_register_source({
@@ -52,13 +52,8 @@ Pixels = npt.NDArray[np.uint8]
 
 @pytest.fixture(scope="module")
 def daemon(toy_pack: Path) -> Iterator[Daemon]:
-    flags = {
-        "engine.pack": str(toy_pack), "engine.size_px": SIZE_PX, "speech.greeting": False,
-        "sockets.control_port": 0, "sockets.frames_port": 0, "page.port": 0,
-    }  # fmt: skip
-    running = Daemon(read_settings(None, flags))
-    yield running
-    running.close()
+    with toy_daemon(toy_pack, SIZE_PX) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

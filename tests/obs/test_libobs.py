@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bridge.config_reader import read_settings
 from bridge.daemon import Daemon
 from tests.integration.wire import WireClient
 from tests.obs import latency
 from tests.obs.build import build
 from tests.obs.harness import Harness, Pixels
+from tests.obs.toy_daemon import toy_daemon
 from tests.reliability.processes import DaemonProcess
 
 SIZE_PX = 96
@@ -34,13 +34,8 @@ NOBODY = "tcp://127.0.0.1:9"
 
 @pytest.fixture(scope="module")
 def daemon(toy_pack: Path) -> Iterator[Daemon]:
-    flags = {
-        "engine.pack": str(toy_pack), "engine.size_px": SIZE_PX, "speech.greeting": False,
-        "sockets.control_port": 0, "sockets.frames_port": 0, "page.enabled": False,
-    }  # fmt: skip
-    running = Daemon(read_settings(None, flags))
-    yield running
-    running.close()
+    with toy_daemon(toy_pack, SIZE_PX, page__enabled=False) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

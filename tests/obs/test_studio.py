@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.config_reader import read_settings
 from bridge.daemon import Daemon
 from bridge.obs import Obs
 from tests.integration.browser import wait_for
 from tests.integration.obs_studio import PASSWORD, ObsStudio, require_obs
 from tests.integration.test_obs_setup import connect, llia_obs
 from tests.integration.wire import WireClient
+from tests.obs.toy_daemon import toy_daemon
 
 SIZE_PX = 96
 NAME = "LLIA avatar"
@@ -27,13 +27,8 @@ BUSY_S = 30.0
 
 @pytest.fixture(scope="module")
 def daemon(toy_pack: Path) -> Iterator[Daemon]:
-    flags = {
-        "engine.pack": str(toy_pack), "engine.size_px": SIZE_PX, "speech.greeting": False,
-        "sockets.control_port": 0, "sockets.frames_port": 0, "page.port": 0,
-    }  # fmt: skip
-    running = Daemon(read_settings(None, flags))
-    yield running
-    running.close()
+    with toy_daemon(toy_pack, SIZE_PX) as running:
+        yield running
 
 
 class Meter:

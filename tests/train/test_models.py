@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.export.graphs import ReaderGraph
+from engine.train.data.coarticulation import PHONES
 from engine.train.data.shards import REGIONS, view_of
 from engine.train.data.studio import EYE_VIEWS, MOUTH_VIEW
 from engine.train.instruments import READER_PX, reader_views
 from engine.train.models import geometry as geo
-from engine.train.models.audio_encoder import MOUTH_CONTROLS, AudioEncoder, MouthHead
+from engine.train.models.audio_encoder import MOUTH_CONTROLS, READINGS, AudioEncoder, MouthHead
 from engine.train.models.autoencoder import (
     PATCH_BOXES,
     Autoencoder,
@@ -127,11 +128,22 @@ def test_what_does_not_move_stays_in_place(autoencoder: Autoencoder) -> None:
     assert made["patch_flow"].abs().max() == 0.0
 
 
+def test_a_face_moves_neither_hair_nor_body(autoencoder: Autoencoder) -> None:
+    banks = autoencoder.reference(torch.rand(1, 4, geo.REFERENCE_PX, geo.REFERENCE_PX))
+    z = torch.randn(1, *LATENT)
+    for name, expected in (("jawOpen", False), ("browInnerUp", False), ("headYaw", True)):
+        moved = z.clone()
+        moved[:, CONTROL_NAMES.index(name)] += 1.0
+        flow = autoencoder.decoder.flows(moved, z, banks)["flow"]
+        assert flow[:, :, 30:80, 40:56].abs().max() > 0.0, name
+        assert (flow[:, :, :, :10].abs().max() > 0.0) == expected, name
+
+
 def test_audio_encoder_and_its_teacher() -> None:
     encoder, head = AudioEncoder(TOY).eval(), MouthHead(TOY).eval()
     audio_emb = encoder(torch.randn(5, 40, 40))
     assert audio_emb.shape == (5, TOY.audio_tokens, TOY.audio_width)
-    assert head(audio_emb).shape == (5, len(MOUTH_CONTROLS) + 1)
+    assert head(audio_emb).shape == (5, READINGS)
 
 
 @pytest.mark.parametrize("clip_length", TOY.clip_lengths)
@@ -163,26 +175,40 @@ def test_new_denoiser_returns_a_clean_input() -> None:
     torch.testing.assert_close(x0, x)
 
 
-def test_lips_are_what_the_sound_tells_while_the_avatar_speaks() -> None:
+@pytest.mark.parametrize(("said", "aperture"), [("t", 0.6), ("m", 0.0)])
+def test_lips_are_what_the_sound_tells_while_the_avatar_speaks(said: str, aperture: float) -> None:
     f, net = 4, Denoiser(TOY).eval()
     audio_emb = torch.randn(1, f, TOY.audio_tokens, TOY.audio_width)
     x0, motion = torch.randn(1, f, *LATENT), torch.randn(1, TOY.motion_frames, *LATENT)
     with torch.no_grad():
         net.mouth.net[-1].bias.copy_(torch.tensor([0.6, 0.1, 0.3, 0.2, 0.4, 0.5, 0.25]))
         net.mouth.net[-1].weight.zero_()
+        net.phones.net[-1].bias[PHONES.index(said)] = 50.0
         generated = net.prior.latents(x0, motion)
         state = torch.tensor([[0, 1, 2, 0]])
-        made = net.latents(x0, audio_emb, state, motion)
+        made = net.latents(x0, net.readings(audio_emb), state, motion)
     controls = net.space.controls(made)[0]
     for frame in (0, 3):
         told = {name: controls[frame, CONTROL_NAMES.index(name)].item() for name in MOUTH_CONTROLS}
         assert told["jawOpen"] == pytest.approx(0.6, abs=1e-5)
-        # The aperture is told, less what a mean leaves open.
-        assert told["jawOpen"] * (1.0 - told["mouthClose"]) == pytest.approx(0.2, abs=1e-5)
+        # The lips are pressed together or they are not: the mean of the two would be neither.
+        assert told["jawOpen"] * (1.0 - told["mouthClose"]) == pytest.approx(aperture, abs=1e-5)
         assert told["mouthPucker"] == pytest.approx(0.2, abs=1e-5)
     heads = [i for i, name in enumerate(CONTROL_NAMES) if name not in MOUTH_CONTROLS]
     torch.testing.assert_close(made[:, :, heads], generated[:, :, heads])
     torch.testing.assert_close(made[:, 1:3], generated[:, 1:3])
+
+
+def test_closed_jaws_need_no_pressed_lips() -> None:
+    net = Denoiser(TOY).eval()
+    readings = torch.tensor([[[0.04, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]])
+    made = net.latents(
+        torch.zeros(1, 1, *LATENT),
+        readings,
+        torch.zeros(1, 1, dtype=torch.int64),
+        torch.zeros(1, TOY.motion_frames, *LATENT),
+    )
+    assert net.space.controls(made)[0, 0, CONTROL_NAMES.index("mouthClose")] == pytest.approx(0.5, abs=1e-5)
 
 
 def test_instruments() -> None:

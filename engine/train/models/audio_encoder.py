@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from engine.features import MEL_BINS
+from engine.train.data.coarticulation import PHONES
 from engine.train.models.config import ModelConfig
 
 MOUTH_CONTROLS = (
@@ -15,7 +17,7 @@ MOUTH_CONTROLS = (
     "mouthRollLower",
     "tongueUp",
 )
-"""Controls that the sound decides; the head that predicts them teaches the encoder and is not exported."""
+"""Controls that the sound decides; the head that predicts them teaches the encoder."""
 
 
 class AudioEncoder(nn.Module):
@@ -38,8 +40,15 @@ class AudioEncoder(nn.Module):
         return tokens
 
 
+PRESSED_AT = 0.6
+"""Lips press together where p, b or m is likelier than this (our choice, docs/experiments.md)."""
+BILABIALS = [PHONES.index(name) for name in "pbm"]
+READINGS = len(MOUTH_CONTROLS) + 1
+"""What `MouthHead` reads: the controls, and the aperture that they leave."""
+
+
 class MouthHead(nn.Module):
-    """audio_emb [N, K, D] -> the mouth controls and, last, the aperture: [N, 7]."""
+    """audio_emb [N, K, D] -> the mouth controls and, last, the aperture: [N, READINGS]."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -49,21 +58,30 @@ class MouthHead(nn.Module):
             nn.Linear(config.audio_tokens * config.audio_width, 192),
             nn.ReLU(),
             nn.Dropout(0.1),
-            nn.Linear(192, len(MOUTH_CONTROLS) + 1),
+            nn.Linear(192, READINGS),
         )
 
     def forward(self, audio_emb: Tensor) -> Tensor:
-        controls: Tensor = self.net(audio_emb)
-        return controls
+        readings: Tensor = self.net(audio_emb)
+        return readings
 
 
 class PhoneHead(nn.Module):
-    """audio_emb [N, K, D] -> scores of the phones at every token [N, K, phones]; training only."""
+    """audio_emb [N, K, D] -> scores of the phones at every token [N, K, phones]."""
 
-    def __init__(self, config: ModelConfig, phones: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.ReLU(), nn.Linear(config.audio_width, phones))
+        self.net = nn.Sequential(nn.ReLU(), nn.Linear(config.audio_width, len(PHONES)))
 
     def forward(self, audio_emb: Tensor) -> Tensor:
         scores: Tensor = self.net(audio_emb)
         return scores
+
+    def bilabial(self, audio_emb: Tensor) -> Tensor:
+        """How likely p, b or m is at the frame's time or 40 ms later, as long as a frame stands: [N, 1].
+
+        Tokens are 40 ms apart, and the last but one is the frame's own.
+        """
+        chances = torch.softmax(self(audio_emb[:, -2:]), dim=2)
+        likeliest: Tensor = chances[:, :, BILABIALS].sum(dim=2).amax(dim=1, keepdim=True)
+        return likeliest

@@ -18,11 +18,14 @@ from engine.train.models import geometry as geo
 from engine.train.models.config import ModelConfig
 from engine.train.models.latent_space import LATENT_SHAPE, LatentSpace
 from engine.train.models.layers import ConvBlock, LatentMap, ResBlock
+from engine.types import CONTROL_NAMES
 
 Banks = Mapping[str, Tensor]
 HEADS = {"mouth": ("mouth",), "eyes": ("eye_left", "eye_right")}
 """What draws the patches, and which."""
 MOUTH_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
+POSE = ("headYaw", "headPitch", "headRoll", "headShift", "breath")
+"""Controls that move the whole picture."""
 EYES_REGION = geo.Box(
     geo.EYES[0].left,
     geo.EYES[0].top,
@@ -172,10 +175,17 @@ class FlowMixer(nn.Module):
 
     (z [B, 21, 1, 1], z_ref of B pictures, fields [B or 1, K, 2, h, w]) -> backward flow [B, 2, h, w], picture
     coordinates. It is exactly zero where z is the reference's own latent: what does not move stays as it is.
+    Controls of the face move only what `reach` lets them: hair and shoulders follow the pose alone.
     """
 
-    def __init__(self, fields: int) -> None:
+    reach: Tensor
+
+    def __init__(self, fields: int, reach: Tensor | None = None) -> None:
+        """The reach [h, w], 0..1; None: everywhere."""
         super().__init__()
+        self.register_buffer("reach", torch.ones(()) if reach is None else reach, persistent=False)
+        self.register_buffer("pose", torch.tensor([n in POSE for n in CONTROL_NAMES]), persistent=False)
+        self.pose: Tensor
         self.mix = nn.Sequential(
             nn.Linear(3 * LATENT_SHAPE[0], 128),
             nn.SiLU(),
@@ -193,9 +203,23 @@ class FlowMixer(nn.Module):
     def forward(self, z: Tensor, z_ref: Tensor, fields: Tensor) -> Tensor:
         with torch.autocast(z.device.type, enabled=False):  # half precision would be a pixel off
             z, z_ref = z.float(), z_ref.float()
-            weights = self.weights(z, z_ref) - self.weights(z_ref, z_ref)
-            mixed: Tensor = weights.unflatten(0, (fields.shape[0], -1)) @ fields.flatten(2)
-            return mixed.view(-1, *fields.shape[2:])
+            posed = torch.where(self.pose[:, None, None], z, z_ref)
+            turned = self.weights(posed, z_ref)
+            whole = self._mixed(turned - self.weights(z_ref, z_ref), fields)
+            flow: Tensor = whole + self.reach * self._mixed(self.weights(z, z_ref) - turned, fields)
+            return flow
+
+    def _mixed(self, weights: Tensor, fields: Tensor) -> Tensor:
+        mixed: Tensor = weights.unflatten(0, (fields.shape[0], -1)) @ fields.flatten(2)
+        return mixed.view(-1, *fields.shape[2:])
+
+
+def face_reach() -> Tensor:
+    """[96, 96]: 1 on the face wherever a turn may carry it, chin of an open jaw included; 0 on hair, body."""
+    x, y = geo.centre_grid(geo.WORKING_PX, geo.WORKING_PX, torch.device("cpu"))[0]
+    radius = ((x / 0.52) ** 2 + ((y - 0.2) / 0.5) ** 2).sqrt()
+    reach: Tensor = ((1.25 - radius) / 0.25).clamp(0.0, 1.0)
+    return reach
 
 
 def mouth_window() -> Tensor:
@@ -269,7 +293,7 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.flow = FlowMixer(config.flow_fields)
+        self.flow = FlowMixer(config.flow_fields, face_reach())
         self.patch_flow = FlowMixer(config.patch_flow_fields)
         self.mouth_latent = LatentMap(2 * LATENT_SHAPE[0], self.LATENT_CHANNELS, 5, 5)
         self.eye_latents = nn.ModuleList(

@@ -15,17 +15,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.train.models.audio_encoder import MOUTH_CONTROLS, MouthHead
+from engine.train.models.audio_encoder import (
+    MOUTH_CONTROLS,
+    PRESSED_AT,
+    READINGS,
+    MouthHead,
+    PhoneHead,
+)
 from engine.train.models.config import ModelConfig
 from engine.train.models.latent_space import LATENT_SHAPE, LatentSpace
 from engine.train.models.layers import ConvBlock, ResBlock
 from engine.types import CONTROL_NAMES, AvatarState
 
-SHUT_MARGIN = 0.05
-"""The reading of the aperture is a mean and leaves a gap where it is not sure: so much less is opened.
-
-Chosen on the held-out voices of the voice programs, of which it shuts 0.89 of p, b and m.
-"""
+PRESSED_SLOPE = 8.0
+"""How quickly they do about it: a chance that is a sixteenth more or less is sure."""
 
 
 class MotionPrior(nn.Module):
@@ -234,8 +237,8 @@ class Denoiser(nn.Module):
 
     Shapes: x [B, F, C, 1, 1]; timestep [B] 0..1; audio_emb [B, F, K, Da]; state [B, F] int64;
     motion_frames [B, M, C, 1, 1]; bank: `keys_values` of the appearance; ref_latent [B, C, 1, 1].
-    Returns x0 [B, F, C, 1, 1]; `latents` makes latents of it. `mouth` is the audio encoder's teacher
-    (stage `audio`), frozen.
+    Returns x0 [B, F, C, 1, 1]; `latents` makes latents of it. `mouth` and `phones` are the audio encoder's
+    teachers (stage `audio`), frozen.
     """
 
     MAX_FRAMES = 32
@@ -246,7 +249,8 @@ class Denoiser(nn.Module):
         self.config = config
         self.prior = MotionPrior(config)
         self.mouth = MouthHead(config)
-        self.stem = nn.Linear(3 * c + 1 + len(MOUTH_CONTROLS) + 1, d)
+        self.phones = PhoneHead(config)
+        self.stem = nn.Linear(3 * c + 1 + READINGS, d)
         self.still = nn.Linear(c, d, bias=False)
         self.time_position = nn.Parameter(torch.randn(self.MAX_FRAMES, d) * 0.02)
         self.time = nn.Sequential(nn.Linear(32, d), nn.ReLU(), nn.Linear(d, d))
@@ -286,18 +290,19 @@ class Denoiser(nn.Module):
         motion_frames: Tensor,
         bank: Tensor,
         ref_latent: Tensor,
+        readings: Tensor | None = None,
     ) -> Tensor:
         b, f, m = int(x.shape[0]), x.shape[1], self.config.motion_frames
         c, d = LATENT_SHAPE[0], self.config.width
-        tokens, heard = self.config.audio_tokens, len(MOUTH_CONTROLS) + 1
+        tokens = self.config.audio_tokens
+        # What the sound alone says of the mouth: the audio encoder's own reading, learned before.
+        spoken = (self.readings(audio_emb) if readings is None else readings)[:, :, :READINGS]
         expected = self.prior.expected(motion_frames, f)
         noisy = (expected + self.prior.deviation(x)).reshape(b, -1, c)
         x, past, expected = (z.reshape(b, -1, c) for z in (x, motion_frames, expected))
         audio_emb = audio_emb.reshape(-1, tokens, self.config.audio_width)
-        # What the sound alone says of the mouth: the audio encoder's own reading, learned before.
-        spoken = self.mouth(audio_emb).view(b, -1, heard)
         now = torch.cat([F.pad(torch.cat([x, noisy, expected], dim=2), (0, 1), value=1.0), spoken], dim=2)
-        before = F.pad(torch.cat([past, past], dim=2), (c, 1 + heard))
+        before = F.pad(torch.cat([past, past], dim=2), (c, 1 + READINGS))
         y = self.stem(torch.cat([before, now], dim=1)) + self.still(ref_latent.reshape(b, 1, c))
         angles = timestep[:, None] * self.frequencies
         time = self.time(torch.cat([angles.sin(), angles.cos()], dim=1))[:, None]
@@ -313,24 +318,33 @@ class Denoiser(nn.Module):
         skip: Tensor = torch.cos(timestep * (math.pi / 2))[:, None, None] + self.skip(torch.relu(time))
         return (out + skip * x)[..., None, None]
 
-    def latents(self, x0: Tensor, audio_emb: Tensor, state: Tensor, motion_frames: Tensor) -> Tensor:
-        """The latents of a clip [B, F, C, 1, 1] from its innovations; arguments as for `forward`.
+    def readings(self, audio_emb: Tensor) -> Tensor:
+        """What the audio encoder's heads read off audio_emb [B, F, K, Da]: [B, F, READINGS + 1].
+
+        Last is how likely p, b or m is.
+        """
+        tokens = audio_emb.reshape(-1, self.config.audio_tokens, self.config.audio_width)
+        read = torch.cat([self.mouth(tokens), self.phones.bilabial(tokens)], dim=1)
+        return read.view(int(audio_emb.shape[0]), -1, READINGS + 1)
+
+    def latents(self, x0: Tensor, readings: Tensor, state: Tensor, motion_frames: Tensor) -> Tensor:
+        """The latents of a clip [B, F, C, 1, 1] from its innovations; `readings` as of the method.
 
         While the avatar speaks its lips are what the audio encoder reads off the sound: a sample misses more
-        closures than the mean, and the fewer frames a clip has the more (docs/experiments.md, "Lips: told by
-        the sound").
+        closures than the mean, and the fewer frames a clip has the more. Whether they are pressed together is
+        decided by the phones: a mean of pressed and open lips is neither.
         """
         z = self.prior.latents(x0, motion_frames)
-        read = self.mouth(audio_emb.reshape(-1, *audio_emb.shape[2:])).clamp(0.0, 1.0)
-        jaw, close, rest, aperture = read.split([1, 1, len(MOUTH_CONTROLS) - 2, 1], dim=1)
-        opened = ((aperture - SHUT_MARGIN) / jaw.clamp(min=0.01)).clamp(0.0, 1.0)
+        parts = readings.clamp(0.0, 1.0).split([1, 1, len(MOUTH_CONTROLS) - 2, 1, 1], dim=2)
+        jaw, close, rest, _, bilabial = parts
+        pressed = ((bilabial - PRESSED_AT) * PRESSED_SLOPE + 0.5).clamp(0.0, 1.0)
         # Of a jaw that is shut anyway the lips are only as close as they are read.
         sure = ((jaw - 0.05) * 10.0).clamp(0.0, 1.0)
-        close = close + sure * (1.0 - opened - close)
-        lips = self.space(torch.cat([jaw, close, rest], dim=1) @ self.places).reshape(z.shape)
+        close = close + sure * (pressed - close)
+        lips = self.space(torch.cat([jaw, close, rest], dim=2) @ self.places).reshape(z.shape)
         speaking = (state == int(AvatarState.SPEAKING)).to(z.dtype)[..., None, None, None]
-        told: Tensor = z + speaking * self.spoken[:, None, None] * (lips - z)
-        return told
+        made: Tensor = z + speaking * self.spoken[:, None, None] * (lips - z)
+        return made
 
 
 class LatentDiscriminator(nn.Module):
