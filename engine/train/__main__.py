@@ -22,7 +22,6 @@ from engine.train import (
     weights,
 )
 from engine.train.data import shards
-from engine.train.models.autoencoder import HEADS
 from engine.train.models.config import PRESETS
 from engine.train.trainer import Schedule
 
@@ -67,7 +66,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--held", action="store_true", help="render, encode: held-out identities and sentences"
     )
     parser.add_argument(
-        "--head", choices=HEADS, help="autoencoder: teach this patch alone, three times as fast"
+        "--head", choices=autoencoder.PARTS, help="autoencoder: teach this part alone, three times as fast"
     )
     parser.add_argument("--no-discriminator", action="store_true", help="distill: without the discriminator")
     parser.add_argument("--weights", type=Path, help="save-weights, load-weights: file (the repository's)")

@@ -43,6 +43,9 @@ WHOLE_SHARE = 0.5
 NORM_SAMPLES = 4000
 """Batch norms gather statistics until then."""
 FRAMES_PER_ENTRY = 4
+FLOWS = "flows"
+PARTS = (*HEADS, FLOWS)
+"""What can be taught alone."""
 PATCH_POINTS = 64
 """Points of each patch, picked anew for every batch, at which its flow is told the truth."""
 PATCH_DEPTHS = {"mouth": mouth.DEPTH, "eye_left": eyes.DEPTH, "eye_right": eyes.DEPTH}
@@ -58,9 +61,10 @@ PICTURE_ANCHORS = [
         "hairTop",
         "leftShoulder",
         "rightShoulder",
+        "chin",
     )
 ]
-"""Points that are seen in every picture and that no expression moves."""
+"""Points that are seen in every picture, and that no expression moves but the chin, which the jaw does."""
 Batch = dict[str, Tensor]
 
 
@@ -218,9 +222,7 @@ def _patch_losses(patches: dict[str, Tensor], batch: Batch, times: int) -> dict[
 
 def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     """All losses of one batch: the patches', and those of the picture they are carried into."""
-    entries = len(batch["ref"])
-    times = len(batch["frame"]) // entries
-    small = working_size(batch["ref"]).repeat_interleave(times, 0)
+    times = len(batch["frame"]) // len(batch["ref"])
     z = net.latent_space(batch["controls"])
     z_ref = net.latent_space(batch["controls_ref"]).repeat_interleave(times, 0)
     with half_precision(batch["ref"].device):
@@ -230,8 +232,25 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
             **net.decoder.patches(noised(z), noised(z_ref), banks),
         }
     decoded = {k: v.float() for k, v in decoded.items()}
-    out = _patch_losses(decoded, batch, times)
-    out["whole"] = 2.0 * picture_loss(shrunk(decoded, small), batch["frame"])
+    return {**_patch_losses(decoded, batch, times), **_picture_losses(decoded, batch, times)}
+
+
+def flow_losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
+    """Losses of the flows alone: the patches are the studio's own; costs a third of `losses`."""
+    times = len(batch["frame"]) // len(batch["ref"])
+    z = net.latent_space(batch["controls"])
+    z_ref = net.latent_space(batch["controls_ref"]).repeat_interleave(times, 0)
+    with half_precision(batch["ref"].device):
+        decoded = dict(net.decoder.flows(z, z_ref, net.reference.motions(batch["ref"])))
+    for name, window in net.decoder.windows().items():
+        crop = batch[f"crop_{name}"]
+        decoded[name] = torch.cat([crop, window.expand(len(crop), 1, -1, -1)], dim=1)
+    return _picture_losses(decoded, batch, times)
+
+
+def _picture_losses(decoded: dict[str, Tensor], batch: Batch, times: int) -> dict[str, Tensor]:
+    small = working_size(batch["ref"]).repeat_interleave(times, 0)
+    out = {"whole": 2.0 * picture_loss(shrunk(decoded, small), batch["frame"])}
     still = batch["anchors_ref"].repeat_interleave(times, 0)[:, PICTURE_ANCHORS]
     out["anchors"] = 6.0 * anchor_loss(decoded["flow"], batch["anchors"][:, PICTURE_ANCHORS], still)
     controls_ref = batch["controls_ref"].repeat_interleave(times, 0)
@@ -299,14 +318,14 @@ def train(
 ) -> None:
     """Runs the stage; `data` and `held` are folders of rendered pairs.
 
-    With `head` that one draws its patch and nothing else is taught: three times as many samples a second for
-    what the eye looks at most.
+    With `head` that one draws its patch and nothing else is taught, or "flows" are taught and no patch: three
+    times as many samples a second for what the eye looks at most.
     """
     torch.manual_seed(0)
     net = Autoencoder(config).to(device)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch forgot to declare it
     pairs, test = Pairs(data, device), Pairs(held, device)
-    heads = list(HEADS) if head is None else [head]
+    heads = [head] if head in HEADS else list(HEADS)
     drawings = Pairs(data, device, "ref", "controls", *(f"crop_{n}" for h in heads for n in HEADS[h]))
     trainer = Trainer(
         folder,
@@ -319,7 +338,9 @@ def train(
     for samples in trainer:
         if samples >= NORM_SAMPLES:
             freeze_norms(net)
-        if head is None and rng.random() < WHOLE_SHARE:
+        if head == FLOWS:
+            step_losses = flow_losses(net, pairs.draw(entries, rng))
+        elif head is None and rng.random() < WHOLE_SHARE:
             step_losses = losses(net, pairs.draw(entries, rng))
         else:
             step_losses = drawing_losses(net, drawings.draw(entries, rng), heads)

@@ -28,7 +28,10 @@ from engine.portrait import Portrait, read_picture
 from engine.runtime.manifest import load_manifest
 from engine.train.__main__ import STAGES
 from engine.train.__main__ import main as train
+from engine.train.autoencoder import Pairs, drawing_losses, flow_losses
 from engine.train.data.corpus import main as corpus
+from engine.train.models.autoencoder import Autoencoder
+from engine.train.models.config import TOY
 from engine.types import AudioChunk
 
 COMMANDS = (
@@ -38,6 +41,8 @@ COMMANDS = (
     "locator --samples 64",
     "encoder --samples 64 --identities 4",
     "autoencoder --samples 24",
+    "autoencoder --samples 48 --head flows",
+    "autoencoder --samples 72 --head eyes",
     "reader --samples 48",
     "render --what performances --performances 2 --run-frames 60",
     "render --what performances --performances 1 --run-frames 60 --held",
@@ -105,6 +110,18 @@ def test_a_stage_goes_on_where_it_stopped(runs: Path) -> None:
     before = torch.load(runs / "diffusion" / "checkpoint.pt", weights_only=True)["samples"]
     assert stage(f"diffusion --samples {before + 16}", runs) == 0
     assert torch.load(runs / "diffusion" / "checkpoint.pt", weights_only=True)["samples"] > before
+
+
+def test_a_part_taught_alone_changes_nothing_else(runs: Path) -> None:
+    net = Autoencoder(TOY)
+    batch = Pairs(runs / "pairs", torch.device("cpu")).draw(1, np.random.default_rng(0))
+    parts = {"flows": flow_losses(net, batch), "mouth": drawing_losses(net, batch, ["mouth"])}
+    for part, losses in parts.items():
+        net.zero_grad(set_to_none=True)
+        sum(losses.values(), torch.zeros(())).backward()
+        taught = {name for name, p in net.named_parameters() if p.grad is not None}
+        drawing = {name for name in taught if "mouth" in name or "eye" in name}
+        assert taught and drawing == (taught if part == "mouth" else set())
 
 
 def test_rendered_folders_are_whole(runs: Path) -> None:

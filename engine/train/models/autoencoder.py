@@ -327,6 +327,10 @@ class Decoder(nn.Module):
                 out |= {f"eye_left{kind}": left, f"eye_right{kind}": right.flip(-1)}
         return out
 
+    def windows(self) -> dict[str, Tensor]:
+        """Where patches may cover the picture, by name: [H, W], 0..1."""
+        return {"mouth": self.mouth.window, "eye_left": self.eyes.window, "eye_right": self.eyes.window}
+
     def flows(self, z: Tensor, z_ref: Tensor, banks: Banks) -> dict[str, Tensor]:
         """Where each output pixel comes from: in the reference (`flow`), in the patches (`patch_flow`).
 
