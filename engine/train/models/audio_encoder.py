@@ -40,7 +40,7 @@ class AudioEncoder(nn.Module):
         return tokens
 
 
-PRESSED_AT = 0.6
+PRESSED_AT = 0.55
 """Lips press together where p, b or m is likelier than this (our choice, docs/experiments.md)."""
 BILABIALS = [PHONES.index(name) for name in "pbm"]
 READINGS = len(MOUTH_CONTROLS) + 1
