@@ -40,7 +40,7 @@ LATENT_WEIGHTS = {
 }  # fmt: skip
 """What the error of a latent number costs, 0.3 for the others: a nod is an answer to what is heard, and lips
 that speak are told by the sound anyway (`Denoiser.latents`)."""
-LISTENING_SHARE = 0.4
+LISTENING_SHARE = 0.5
 """Least share of clips that begin in the listening state: performances have 0.14, too few to learn nods."""
 
 
@@ -202,7 +202,8 @@ def train(
         batch = max(1, FRAMES_PER_BATCH // (length + config.motion_frames))
         clip = clips.draw(batch, length)
         truth = net.prior.innovations(clip.x0, clip.motion_frames)
-        t = torch.rand(batch, device=device)
+        # Much noise more often than little: there the sound decides, and sampling begins.
+        t = torch.rand(batch, device=device).sqrt()
         x = alpha(t) * truth + sigma(t) * torch.randn_like(truth)
         with half_precision(device):
             bank = net.keys_values(appearance(clip.picture, clip.face))
