@@ -272,7 +272,8 @@ def evaluate(
 ) -> dict[str, float]:
     """PSNR on held-out identities at 384 px: mouth and eye regions; and of the whole picture at 96 px.
 
-    `*_ref` is what the untouched reference scores.
+    `*_in_place` is of the patch in the reference's own pose, so without any flow; `*_ref` is what the
+    untouched reference scores.
     """
     space = LatentSpace().to(pairs.device)
     scores: dict[str, list[Tensor]] = {}
@@ -288,6 +289,9 @@ def evaluate(
         for name, region in REGIONS.items():
             made = compose(decoded, patch_sheet(decoded, (name,)), ref[:, :3], ref.shape[-1], region)
             results[name] = (made, batch[f"region_{name}"], region.crop(ref)[:, :3])
+            crop, patch = PATCH_BOXES[name].crop(ref)[:, :3], decoded[name]
+            painted = crop + patch[:, 3:] * (patch[:, :3] - crop)
+            results[f"{name}_in_place"] = (painted, batch[f"crop_{name}"], crop)
         for name, (made, truth, still) in results.items():
             scores.setdefault(name, []).append(psnr_db(made, truth))
             scores.setdefault(f"{name}_ref", []).append(psnr_db(still, truth))
