@@ -12,7 +12,6 @@ import argparse
 import os
 import sys
 import time
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +64,26 @@ class Look:
         return [identity, float(edges[opaque].var()), *rgba[opaque][:, :3].mean(axis=0).tolist()]
 
 
+class Poses:
+    """Means and deviations of the pose; keeps sums of so many frames, so that memory tells of the engine."""
+
+    def __init__(self, every: int) -> None:
+        self._every, self._count = every, 0
+        self._sums: list[npt.NDArray[np.float64]] = []
+
+    def add(self, pose: Float) -> None:
+        """One frame's, float32 [4]."""
+        if self._count % self._every == 0:
+            self._sums.append(np.zeros((3, len(POSE))))
+        self._sums[-1] += np.stack([np.ones_like(pose), pose, pose**2])
+        self._count += 1
+
+    def tenths(self) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+        """Mean and deviation of each number in each tenth of the time."""
+        parts = [part.sum(axis=0) for part in np.array_split(np.array(self._sums), 10) if len(part)]
+        return [(s / n, np.sqrt(np.maximum(q / n - (s / n) ** 2, 0.0))) for n, s, q in parts]
+
+
 def frames_of(avatar: AvatarPipeline, hours: float, every: int) -> Iterator[VideoFrame]:
     """The frames of so many hours; only one picture in `every` is decoded."""
     total, fed, number = round(hours * 3600 * SAMPLE_RATE_HZ), 0, 0
@@ -100,12 +119,12 @@ def chained_frames(engine: Engine, hours: float, every: int) -> Iterator[VideoFr
 
 def measure(hours: float, every: int, chained: bool, pack: str) -> tuple[dict[str, object], list[str]]:
     """The figures and the faults."""
-    start_s, poses, looks, memory = time.monotonic(), array("f"), [], []
+    start_s, poses, looks, memory = time.monotonic(), Poses(every), [], []
     with Engine(pack) as engine, engine.avatar(size_px=SIZE_PX, seed=1, lead_ms=None) as avatar:
         look, count, apart_ms = Look(engine, avatar), 0, 0.0
         frames = chained_frames(engine, hours, every) if chained else frames_of(avatar, hours, every)
         for frame in frames:
-            poses.extend(frame.controls[POSE])
+            poses.add(frame.controls[POSE])
             due_samples = count * SAMPLE_RATE_HZ // FPS
             apart_ms = max(apart_ms, abs(frame.pts_samples - due_samples) * 1000.0 / SAMPLE_RATE_HZ)
             if count % every == every - 1:
@@ -114,9 +133,8 @@ def measure(hours: float, every: int, chained: bool, pack: str) -> tuple[dict[st
             count += 1
     tenth = max(1, len(looks) // 10)
     first, last = (np.mean(part, axis=0) for part in (looks[:tenth], looks[-tenth:]))
-    pose = np.array(poses).reshape(-1, len(POSE))
-    tenth_poses = len(pose) // 10
-    moved = np.abs(pose[-tenth_poses:].mean(axis=0) - pose[:tenth_poses].mean(axis=0)) / 2.0
+    tenths = poses.tenths()
+    moved = np.abs(tenths[-1][0] - tenths[0][0]) / 2.0
     change = {
         "identity": last[0] - first[0],
         "sharpness": last[1] / first[1] - 1.0,
@@ -131,9 +149,7 @@ def measure(hours: float, every: int, chained: bool, pack: str) -> tuple[dict[st
         "pictures looked at": len(looks),
         "identity distance, first and last tenth": [round(float(v[0]), 4) for v in (first, last)],
         "sharpness, first and last tenth": [round(float(v[1]), 1) for v in (first, last)],
-        "deviation of the pose in each tenth": [
-            round(float(part.std(axis=0).mean()), 3) for part in np.array_split(pose, 10)
-        ],
+        "deviation of the pose in each tenth": [round(float(spread.mean()), 3) for _, spread in tenths],
         "memory, MiB": [
             round(float(v)) for v in np.array(memory)[np.linspace(0, len(memory) - 1, 6).astype(int)]
         ],
