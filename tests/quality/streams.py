@@ -192,8 +192,8 @@ def of_network(trained: Trained, sampler: Sampler) -> Make:
 
         @torch.no_grad()
         def generate(plan: ClipPlan, audio_emb: Float, motion_frames: Float) -> Float:
-            past = torch.from_numpy(motion_frames)
-            cond = (torch.from_numpy(audio_emb)[None], torch.from_numpy(plan.states)[None], past)
+            past, states = torch.from_numpy(motion_frames), torch.from_numpy(plan.states)[None]
+            heard = torch.from_numpy(audio_emb)[None]
 
             def noise(step: int) -> torch.Tensor:
                 shape, frames = past.shape[2:], range(plan.first_frame, plan.first_frame + plan.clip_length)
@@ -201,10 +201,11 @@ def of_network(trained: Trained, sampler: Sampler) -> Make:
                 return torch.from_numpy(np.stack([r.standard_normal(shape, np.float32) for r in rngs]))[None]
 
             def denoiser(x: torch.Tensor, timestep: float) -> torch.Tensor:
-                made: torch.Tensor = net(x, torch.tensor([timestep]), *cond, bank, ref_latent)
+                made: torch.Tensor = net(x, torch.tensor([timestep]), heard, states, past, bank, ref_latent)
                 return made
 
-            latents: Float = net.latents(sampler(denoiser, noise), *cond)[0].numpy()
+            x0 = sampler(denoiser, noise)
+            latents: Float = net.latents(x0, net.readings(heard), states, past)[0].numpy()
             return latents
 
         return generate

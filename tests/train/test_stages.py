@@ -30,9 +30,11 @@ from engine.train.__main__ import STAGES
 from engine.train.__main__ import main as train
 from engine.train.autoencoder import Pairs, drawing_losses, flow_losses
 from engine.train.data.corpus import main as corpus
+from engine.train.evaluate import few_steps
 from engine.train.models.autoencoder import Autoencoder
 from engine.train.models.config import TOY
-from engine.types import AudioChunk
+from engine.types import CONTROL_NAMES, AudioChunk, ClipPlan
+from tests.quality.streams import Scene, Trained, of_network
 
 COMMANDS = (
     "render --entries 4 --frames 4",
@@ -122,6 +124,19 @@ def test_a_part_taught_alone_changes_nothing_else(runs: Path) -> None:
         taught = {name for name, p in net.named_parameters() if p.grad is not None}
         drawing = {name for name in taught if "mouth" in name or "eye" in name}
         assert taught and drawing == (taught if part == "mouth" else set())
+
+
+def test_a_checkpoint_performs_outside_the_pack(runs: Path) -> None:
+    """As the ablations let teachers and students perform that no pack holds."""
+    frames, latent = 4, (len(CONTROL_NAMES), 1, 1)
+    scene = Scene(
+        np.zeros((frames, TOY.audio_tokens, TOY.audio_width), np.float32), np.zeros(frames, np.int64),
+        np.zeros((1, 4, 384, 384), np.float32), {"ref_latent": np.zeros((1, *latent), np.float32)},
+    )  # fmt: skip
+    generate = of_network(Trained(runs / "distill", runs, TOY), few_steps(2))(scene)
+    past = np.zeros((1, TOY.motion_frames, *latent), np.float32)
+    made = generate(ClipPlan(0, frames, scene.states, 0), scene.audio_emb, past)
+    assert made.shape == (frames, *latent) and np.isfinite(made).all()
 
 
 def test_rendered_folders_are_whole(runs: Path) -> None:
