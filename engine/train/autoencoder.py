@@ -153,6 +153,11 @@ def shrunk(decoded: dict[str, Tensor], small: Tensor) -> Tensor:
     return compose(decoded, sheet, small, geo.WORKING_PX, view=whole)
 
 
+def painted_over(crop: Tensor, patch: Tensor) -> Tensor:
+    """A patch [B, 4, h, w] laid over what it covers [B, 3, h, w], both unmoved."""
+    return crop + patch[:, 3:] * (patch[:, :3] - crop)
+
+
 def patch_losses(patch: Tensor, moved: Tensor, new: Tensor, crop: Tensor, truth: Tensor) -> dict[str, Tensor]:
     """Losses of one patch [B, 4, h, w] against the crop as the studio draws it, unmoved.
 
@@ -162,7 +167,7 @@ def patch_losses(patch: Tensor, moved: Tensor, new: Tensor, crop: Tensor, truth:
     """
     change = F.max_pool2d((crop - truth).abs().mean(1, keepdim=True), 3, 1, 1)
     rgb, cover = patch[:, :3], patch[:, 3:]
-    painted = crop + cover * (rgb - crop)
+    painted = painted_over(crop, patch)
     focus = 1.0 + 8.0 * change
     wanted = (change * 8.0).clamp(max=1.0)
     return {
@@ -289,9 +294,8 @@ def evaluate(
         for name, region in REGIONS.items():
             made = compose(decoded, patch_sheet(decoded, (name,)), ref[:, :3], ref.shape[-1], region)
             results[name] = (made, batch[f"region_{name}"], region.crop(ref)[:, :3])
-            crop, patch = PATCH_BOXES[name].crop(ref)[:, :3], decoded[name]
-            painted = crop + patch[:, 3:] * (patch[:, :3] - crop)
-            results[f"{name}_in_place"] = (painted, batch[f"crop_{name}"], crop)
+            crop = PATCH_BOXES[name].crop(ref)[:, :3]
+            results[f"{name}_in_place"] = (painted_over(crop, decoded[name]), batch[f"crop_{name}"], crop)
         for name, (made, truth, still) in results.items():
             scores.setdefault(name, []).append(psnr_db(made, truth))
             scores.setdefault(f"{name}_ref", []).append(psnr_db(still, truth))

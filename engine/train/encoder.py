@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.train.data.performance import Take
-from engine.train.data.shards import HELD_OUT_SEED, POSE, reference_for, takes_of, view_of
+from engine.train.data.shards import HELD_OUT_SEED, reference_for, takes_of, view_of
 from engine.train.data.studio import FULL, Studio, View, neutral_controls, random_controls
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import EYES_REGION, MOUTH_REGION, FrameEncoder
+from engine.train.models.autoencoder import EYES_REGION, MOUTH_REGION, POSE, FrameEncoder
 from engine.train.models.config import ModelConfig
 from engine.train.models.latent_space import LatentSpace
 from engine.train.models.layers import freeze_norms

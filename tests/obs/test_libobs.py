@@ -142,6 +142,7 @@ def test_other_formats_show_the_same_pixels(
         with source(harness, endpoint=daemon.control_endpoint, avatar_id=avatar_id):
             harness.wait_for("a picture that equals a frame", same)
             harness.wait_for("its alpha", lambda: f"{alpha} alpha" in harness.ask("status avatar"))
+        assert client.ask("close_avatar", avatar_id=avatar_id)["type"] == "ok"
 
 
 def colours(planes: Pixels) -> npt.NDArray[np.float32]:

@@ -13,10 +13,12 @@ from bridge.daemon import Daemon
 @contextmanager
 def toy_daemon(pack: Path, size_px: int, **flags: object) -> Iterator[Daemon]:
     """Silent, at free ports; `flags` by their names with two underscores for the dot."""
-    more = {name.replace("__", "."): value for name, value in flags.items()}
-    free: dict[str, object] = {"sockets.control_port": 0, "sockets.frames_port": 0, "page.port": 0}
-    shown = {"engine.pack": str(pack), "engine.size_px": size_px, "speech.greeting": False}
-    running = Daemon(read_settings(None, {**shown, **free, **more}))
+    settings: dict[str, object] = {
+        "engine.pack": str(pack), "engine.size_px": size_px, "speech.greeting": False,
+        "sockets.control_port": 0, "sockets.frames_port": 0, "page.port": 0,
+        **{name.replace("__", "."): value for name, value in flags.items()},
+    }  # fmt: skip
+    running = Daemon(read_settings(None, settings))
     try:
         yield running
     finally:

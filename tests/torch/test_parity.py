@@ -233,8 +233,7 @@ def test_how_much_a_patch_changes_with_each_control(exported: Exported) -> None:
     found = levels_per_unit(exported.fp32, feeds)
     assert set(found) == set(PATCHES)
     for name in PATCHES:
-        assert len(found[name]) == COUNT and min(found[name]) >= 0.0
-    assert max(max(levels) for levels in found.values()) > 0.0
+        assert len(found[name]) == COUNT and max(found[name]) > 0.0
 
 
 @pytest.mark.parametrize("name", ["audio_encoder", "reference", "face_locator", "reader"])

@@ -20,10 +20,9 @@ from engine.train.data.corpus import load_takes
 from engine.train.data.performance import Take
 from engine.train.data.studio import FULL, Studio, View, neutral_controls, random_controls
 from engine.train.models import geometry as geo
-from engine.train.models.autoencoder import PATCH_BOXES
+from engine.train.models.autoencoder import PATCH_BOXES, POSE
 from engine.types import CONTROL_NAMES
 
-POSE = [CONTROL_NAMES.index(n) for n in ("headYaw", "headPitch", "headRoll", "headShift", "breath")]
 BASE = [
     CONTROL_NAMES.index(n)
     for n in ("mouthSmile", "mouthFrown", "browInnerUp", "browOuterUp", "browDown", "eyeWide")

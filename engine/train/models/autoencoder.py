@@ -23,9 +23,9 @@ from engine.types import CONTROL_NAMES
 Banks = Mapping[str, Tensor]
 HEADS = {"mouth": ("mouth",), "eyes": ("eye_left", "eye_right")}
 """What draws the patches, and which."""
-MOUTH_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
-POSE = ("headYaw", "headPitch", "headRoll", "headShift", "breath")
+POSE = [CONTROL_NAMES.index(n) for n in ("headYaw", "headPitch", "headRoll", "headShift", "breath")]
 """Controls that move the whole picture."""
+MOUTH_REGION = geo.MOUTH.grow(geo.REGION_MARGIN_PX)
 EYES_REGION = geo.Box(
     geo.EYES[0].left,
     geo.EYES[0].top,
@@ -184,7 +184,9 @@ class FlowMixer(nn.Module):
         """The reach [h, w], 0..1; None: everywhere."""
         super().__init__()
         self.register_buffer("reach", torch.ones(()) if reach is None else reach, persistent=False)
-        self.register_buffer("pose", torch.tensor([n in POSE for n in CONTROL_NAMES]), persistent=False)
+        self.register_buffer(
+            "pose", torch.tensor([i in POSE for i in range(len(CONTROL_NAMES))]), persistent=False
+        )
         self.pose: Tensor
         self.mix = nn.Sequential(
             nn.Linear(3 * LATENT_SHAPE[0], 128),

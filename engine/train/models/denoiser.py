@@ -28,7 +28,7 @@ from engine.train.models.layers import ConvBlock, ResBlock
 from engine.types import CONTROL_NAMES, AvatarState
 
 PRESSED_SLOPE = 8.0
-"""How quickly they do about it: a chance that is a sixteenth more or less is sure."""
+"""How steeply lips press about `PRESSED_AT`: a chance that is a sixteenth more or less is sure."""
 
 
 class MotionPrior(nn.Module):
