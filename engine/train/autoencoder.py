@@ -199,14 +199,18 @@ def patch_flow_loss(flow: Tensor, controls: Tensor, controls_ref: Tensor) -> Ten
 
 def drawing_losses(net: Autoencoder, batch: Batch, heads: Collection[str] = HEADS) -> dict[str, Tensor]:
     """Losses of some patches alone, in place and at full sharpness; costs half of `losses`, or less."""
-    entries = len(batch["ref"])
-    times = len(batch["controls"]) // entries
-    z, z_ref = net.latent_space(batch["controls"]), net.latent_space(batch["controls_ref"])
-    z, z_ref = noised(z), noised(z_ref).repeat_interleave(times, 0)
+    times, z, z_ref = _latents(net, batch)
     with half_precision(batch["ref"].device):
         banks = repeat(net.reference.patches(batch["ref"], heads), times)
-        patches = net.decoder.patches(z, z_ref, banks, heads)
+        patches = net.decoder.patches(noised(z), noised(z_ref), banks, heads)
     return _patch_losses(patches, batch, times)
+
+
+def _latents(net: Autoencoder, batch: Batch) -> tuple[int, Tensor, Tensor]:
+    """How many frames each picture has, and the latents of the frames and of their pictures."""
+    times = len(batch["controls"]) // len(batch["ref"])
+    z, z_ref = net.latent_space(batch["controls"]), net.latent_space(batch["controls_ref"])
+    return times, z, z_ref.repeat_interleave(times, 0)
 
 
 def noised(z: Tensor) -> Tensor:
@@ -227,9 +231,7 @@ def _patch_losses(patches: dict[str, Tensor], batch: Batch, times: int) -> dict[
 
 def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     """All losses of one batch: the patches', and those of the picture they are carried into."""
-    times = len(batch["frame"]) // len(batch["ref"])
-    z = net.latent_space(batch["controls"])
-    z_ref = net.latent_space(batch["controls_ref"]).repeat_interleave(times, 0)
+    times, z, z_ref = _latents(net, batch)
     with half_precision(batch["ref"].device):
         banks = repeat(net.reference(batch["ref"]), times)
         decoded = {
@@ -242,9 +244,7 @@ def losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
 
 def flow_losses(net: Autoencoder, batch: Batch) -> dict[str, Tensor]:
     """Losses of the flows alone: the patches are the studio's own; costs a third of `losses`."""
-    times = len(batch["frame"]) // len(batch["ref"])
-    z = net.latent_space(batch["controls"])
-    z_ref = net.latent_space(batch["controls_ref"]).repeat_interleave(times, 0)
+    times, z, z_ref = _latents(net, batch)
     with half_precision(batch["ref"].device):
         decoded = dict(net.decoder.flows(z, z_ref, net.reference.motions(batch["ref"])))
     for name, window in net.decoder.windows().items():

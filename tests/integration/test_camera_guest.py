@@ -35,7 +35,7 @@ def result(tmp_path_factory: pytest.TempPathFactory, toy_pack: Path) -> Result:
     folder = tmp_path_factory.mktemp("guest")
     (folder / "run").write_text(
         f"cd '{ROOT}'\n"
-        f"exec '{sys.executable}' -m tests.integration.camera_guest.inside /run/work '{toy_pack}'\n"
+        f"exec '{sys.executable}' -m tests.integration.camera_guest.inside /run/share '{toy_pack}'\n"
     )
     share = "local,security_model=none"
     subprocess.run(

@@ -1,7 +1,8 @@
 """`python -m tests.quality.life`: how alive the avatar is in each state, and whether a switch shows.
 
-Blinks, head and brows while speaking, listening and idle; the motion when the state changes beside that
-elsewhere; how unlike two runs are; and lips on what is no voice. People blink about 17 times a minute at 26
+Blinks, head, brows and gaze while speaking, listening and idle; how many of the other party's phrases the
+listener answers with a nod; the motion when the state changes beside that elsewhere; how unlike two runs are;
+and lips on what is no voice. People blink about 17 times a minute at 26
 in conversation (Bentivoglio et al. 1997, Movement Disorders 12, 1028).
 """
 
@@ -27,6 +28,11 @@ BLINKS_PER_MIN = (6.0, 40.0)
 HEAD_DEG = (0.3, 8.0)
 """Deviation in time of each angle: less looks frozen, more looks wild (our choice)."""
 MOST_JUMP = 2.0
+PAUSE_S = 0.3
+PAUSE_LEVEL = 0.005
+ANSWER_S = 1.0
+AT_VIEWER = 0.25
+"""Gaze within that of the middle, of what a control's range is: people seem to look at one."""
 FROZEN = 1e-3
 """Of a control's range: less than that in every control between two frames is no motion."""
 
@@ -45,22 +51,40 @@ CALM = [i for i in range(len(CONTROL_NAMES)) if i not in (*MOUTH, *LIDS, *GAZE)]
 """What moves slowly: lips, blinks and glances are quick by nature."""
 
 
-def events(track: Float, high: float, low: float) -> int:
-    """How often a track rises above `high` after it was below `low`."""
-    count, ready = 0, True
-    for value in track:
+def events(track: Float, high: float, low: float) -> list[int]:
+    """Where a track rises above `high` after it was below `low`."""
+    found, ready = [], True
+    for place, value in enumerate(track):
         if ready and value > high:
-            count, ready = count + 1, False
+            found.append(place)
+            ready = False
         elif value < low:
             ready = True
-    return count
+    return found
 
 
-def nods(pitch_deg: Float) -> int:
-    """Quick movements of the head down and up again: more than 1.5 degrees against the second about them."""
+def nods(pitch_deg: Float) -> list[int]:
+    """Frames of quick movements of the head down: more than 1.5 degrees against the second about them."""
     kernel = np.hanning(FPS + 2)
     calm = np.convolve(np.pad(pitch_deg, FPS // 2 + 1, mode="edge"), kernel / kernel.sum(), "valid")
     return events(pitch_deg - calm[: len(pitch_deg)], 1.5, 0.3)
+
+
+def phrase_ends(samples: Float) -> list[int]:
+    """Frames at which a pause of `PAUSE_S` or more begins after speech."""
+    step = SAMPLE_RATE_HZ // FPS
+    blocks = samples[: len(samples) // step * step].reshape(-1, step)
+    loud = np.sqrt((blocks**2).mean(axis=1)) > PAUSE_LEVEL
+    after = np.lib.stride_tricks.sliding_window_view(loud[1:], round(PAUSE_S * FPS))
+    return [int(frame) + 1 for frame in np.flatnonzero(loud[: len(after)] & ~after.any(axis=1))]
+
+
+def answered(pitch_deg: Float, ends: list[int]) -> tuple[float, float]:
+    """Share of the frames `ends` that a nod follows within `ANSWER_S`; and of all frames."""
+    follows = np.zeros(len(pitch_deg), bool)
+    for place in nods(pitch_deg):
+        follows[max(0, place - round(ANSWER_S * FPS)) : place + 1] = True
+    return float(follows[ends].mean()), float(follows.mean())
 
 
 def voice(seconds: float) -> Float:
@@ -74,9 +98,12 @@ def portrait_of(controls: Float) -> dict[str, float]:
     minutes = len(controls) / FPS / 60.0
     degrees = controls[:, HEAD] * np.array(list(HEAD_RANGE_DEG.values()), np.float32)
     change = np.abs(np.diff(controls, axis=0)).max(axis=1)
+    away = np.hypot(*controls[:, GAZE].T)
     figures = {
-        "blinks per minute": events(controls[:, LIDS].mean(axis=1), 0.6, 0.35) / minutes,
-        "nods per minute": nods(degrees[:, 1]) / minutes,
+        "blinks per minute": len(events(controls[:, LIDS].mean(axis=1), 0.6, 0.35)) / minutes,
+        "nods per minute": len(nods(degrees[:, 1])) / minutes,
+        "looks at the viewer": float(np.mean(away < AT_VIEWER)),
+        "glances away per minute": len(events(away, AT_VIEWER, 0.8 * AT_VIEWER)) / minutes,
         "brows": float(controls[:, BROWS].std(axis=0).mean()),
         "mouth shut": float(np.mean(aperture(controls) < SHUT)),
         "frozen frames": float(np.mean(change < FROZEN)),
@@ -124,6 +151,16 @@ def measure(engine: Engine, seconds: float) -> tuple[dict[str, object], list[str
     for state, samples in heard.items():
         controls = controls_of(perform(engine, samples, state=state, seed=1))
         figures = portrait_of(controls)
+        if state == AvatarState.LISTENING:
+            pitch_deg = controls[:, HEAD[1]] * list(HEAD_RANGE_DEG.values())[1]
+            ends = [end for end in phrase_ends(samples) if end < len(controls)]
+            shares = answered(pitch_deg, ends)
+            result["phrase ends, share a nod follows, share of all moments"] = [
+                len(ends),
+                *(round(s, 2) for s in shares),
+            ]
+            if shares[0] <= shares[1]:
+                faults.append("nods do not follow what is said")
         result[state.name.lower()] = figures
         low, high = BLINKS_PER_MIN
         if not low <= figures["blinks per minute"] <= high:

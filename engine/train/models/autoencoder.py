@@ -178,12 +178,12 @@ class FlowMixer(nn.Module):
     Controls of the face move only what `reach` lets them: hair and shoulders follow the pose alone.
     """
 
-    reach: Tensor
+    reach: Tensor | None
 
     def __init__(self, fields: int, reach: Tensor | None = None) -> None:
         """The reach [h, w], 0..1; None: everywhere."""
         super().__init__()
-        self.register_buffer("reach", torch.ones(()) if reach is None else reach, persistent=False)
+        self.register_buffer("reach", reach, persistent=False)
         self.register_buffer(
             "pose", torch.tensor([i in POSE for i in range(len(CONTROL_NAMES))]), persistent=False
         )
@@ -205,11 +205,11 @@ class FlowMixer(nn.Module):
     def forward(self, z: Tensor, z_ref: Tensor, fields: Tensor) -> Tensor:
         with torch.autocast(z.device.type, enabled=False):  # half precision would be a pixel off
             z, z_ref = z.float(), z_ref.float()
-            posed = torch.where(self.pose[:, None, None], z, z_ref)
-            turned = self.weights(posed, z_ref)
-            whole = self._mixed(turned - self.weights(z_ref, z_ref), fields)
-            flow: Tensor = whole + self.reach * self._mixed(self.weights(z, z_ref) - turned, fields)
-            return flow
+            weights, still = self.weights(z, z_ref), self.weights(z_ref, z_ref)
+            if self.reach is None:
+                return self._mixed(weights - still, fields)
+            turned = self.weights(torch.where(self.pose[:, None, None], z, z_ref), z_ref)
+            return self._mixed(turned - still, fields) + self.reach * self._mixed(weights - turned, fields)
 
     def _mixed(self, weights: Tensor, fields: Tensor) -> Tensor:
         mixed: Tensor = weights.unflatten(0, (fields.shape[0], -1)) @ fields.flatten(2)
