@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -94,7 +95,8 @@ class PatchPixels(nn.Module):
     """A patch head without the last steps, which `engine.compose` does.
 
     Its last convolution is two here, since only colours bear INT8; pixels are told in four quarters of half
-    the size until they are bytes, which are quicker to move about.
+    the size until they are bytes, which are quicker to move about. What `nn.PixelShuffle` does is done with
+    the channels of each quarter beside each other, so that whole runs of bytes move.
     """
 
     LEVELS = 5
@@ -104,11 +106,14 @@ class PatchPixels(nn.Module):
 
     def __init__(self, head: PatchHead, box: geo.Box) -> None:
         super().__init__()
-        self.head, self.box = head, box
+        self.head, self.box = deepcopy(head), box
+        wide = cast(nn.Conv2d, head.up[0])
+        self.head.up = nn.Sequential(_part(wide, _by_quarter(range(wide.out_channels))), nn.ReLU(), Spread())
         last = cast(nn.Conv2d, head.out[0])
-        colours = 4 * self.LEVELS
-        self.colours = _part(last, slice(colours))
-        self.flow = _part(last, slice(colours, last.out_channels))
+        new, cover, mix = (range(start, stop) for start, stop in ((0, 12), (12, 16), (16, 20)))
+        # 24 channels, the last four for nothing: 20 take onnxruntime a third longer.
+        self.colours = _part(last, [*_by_quarter(new), *cover, *mix, *mix])
+        self.flow = _part(last, range(4 * self.LEVELS, last.out_channels))
         # Coordinates of the box are -1..1 across it; the flow is told in halves of the picture's side, and
         # ends at the box's edge.
         across = torch.tensor([box.width, box.height]).view(2, 1, 1) / geo.REFERENCE_PX
@@ -124,21 +129,40 @@ class PatchPixels(nn.Module):
         """Levels uint8 [B, H, W, 5] (new RGB, share of the moved picture, cover), flow [B, 2, H, W]."""
         y = self.head.features(latent_map, quarter, half)
         height, width = self.box.height // 2, self.box.width // 2
-        new, cover, mix = self.colours(y).split([12, 4, 4], dim=1)
+        new, cover, mix, _ = self.colours(y).split([12, 4, 4, 4], dim=1)
         cover = along(torch.mul, torch.sigmoid(cover - 1.0), shown)
         painted = cover * torch.sigmoid(mix)
-        rgb = (new + 0.5).clamp(0.0, 1.0).reshape(-1, 3, 4, height, width) * painted[:, None]
-        levels = torch.cat([rgb.reshape(-1, 12, height, width), cover - painted, cover], dim=1)
-        levels = (levels * 255.0 + 0.5).to(torch.uint8).reshape(-1, self.LEVELS, 2, 2, height, width)
-        levels = levels.permute(0, 4, 2, 5, 3, 1).reshape(-1, 2 * height, 2 * width, self.LEVELS)
+        rgb = (new + 0.5).clamp(0.0, 1.0).reshape(-1, 4, 3, height, width) * painted[:, :, None]
+        levels = torch.cat([rgb, (cover - painted)[:, :, None], cover[:, :, None]], dim=2)
+        levels = (levels * 255.0 + 0.5).to(torch.uint8).reshape(-1, 4 * self.LEVELS, height * width)
+        levels = spread(levels.transpose(1, 2).reshape(-1, height, width, 4 * self.LEVELS))
         flow = F.pixel_shuffle(self.flow(y), 2) * self.reach
         return levels, torch.minimum(torch.maximum(flow, self.least), self.most)
 
 
-def _part(layer: nn.Conv2d, channels: slice) -> nn.Conv2d:
+def spread(x: Tensor) -> Tensor:
+    """Four quarters of C channels each [B, H, W, 4 C] to pixels [B, 2 H, 2 W, C]."""
+    height, width, channels = (int(size) for size in x.shape[1:])
+    rows = x.reshape(-1, height, width, 2, channels // 2).transpose(2, 3)
+    return rows.reshape(-1, 2 * height, 2 * width, channels // 4)
+
+
+class Spread(nn.Module):
+    """`spread` for channels first: [B, 4 C, H, W] to [B, C, 2 H, 2 W]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return spread(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def _by_quarter(channels: range) -> list[int]:
+    """Channels in the order of `nn.PixelShuffle`, the four quarters of each in a row, quarter by quarter."""
+    return [channel for quarter in range(4) for channel in channels[quarter::4]]
+
+
+def _part(layer: nn.Conv2d, channels: Sequence[int]) -> nn.Conv2d:
     """A convolution that gives some of another's outputs."""
     assert layer.bias is not None
-    weight, bias = layer.weight.data[channels].clone(), layer.bias.data[channels].clone()
+    weight, bias = layer.weight.data[list(channels)].clone(), layer.bias.data[list(channels)].clone()
     part = nn.Conv2d(layer.in_channels, len(bias), 3, 1, 1)
     part.weight, part.bias = nn.Parameter(weight), nn.Parameter(bias)
     return part
