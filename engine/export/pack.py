@@ -238,7 +238,7 @@ FLOW_LAYERS = ("/pixels/flow",)
 """Convolutions whose output is a flow: 256 levels of it would be seen as steps of a moving picture."""
 MOTION_LAYERS = (
     "/denoiser/MatMul", "/MatMul", "/denoiser/stem", "/denoiser/out", "/denoiser/skip", "/denoiser/mouth",
-    "/mouth",
+    "/mouth", "/phones",
 )  # fmt: skip
 """Products between motion frames and latents, and of the lips: rounded, a head at rest would tremble."""
 

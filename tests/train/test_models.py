@@ -20,7 +20,14 @@ from engine.train.data.shards import REGIONS, view_of
 from engine.train.data.studio import EYE_VIEWS, MOUTH_VIEW
 from engine.train.instruments import READER_PX, reader_views
 from engine.train.models import geometry as geo
-from engine.train.models.audio_encoder import MOUTH_CONTROLS, READINGS, AudioEncoder, MouthHead
+from engine.train.models.audio_encoder import (
+    MOUTH_CONTROLS,
+    PRESSED_AT,
+    READINGS,
+    AudioEncoder,
+    MouthHead,
+    PhoneHead,
+)
 from engine.train.models.autoencoder import (
     PATCH_BOXES,
     Autoencoder,
@@ -201,7 +208,7 @@ def test_lips_are_what_the_sound_tells_while_the_avatar_speaks(said: str, apertu
 
 def test_closed_jaws_need_no_pressed_lips() -> None:
     net = Denoiser(TOY).eval()
-    readings = torch.tensor([[[0.04, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]])
+    readings = torch.tensor([[[0.04, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, -8.0]]])
     made = net.latents(
         torch.zeros(1, 1, *LATENT),
         readings,
@@ -209,6 +216,25 @@ def test_closed_jaws_need_no_pressed_lips() -> None:
         torch.zeros(1, TOY.motion_frames, *LATENT),
     )
     assert net.space.controls(made)[0, 0, CONTROL_NAMES.index("mouthClose")] == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("now", "later", "presses"),
+    [("m", "m", True), ("m", "t", True), ("t", "m", False), ("t", "t", False)],
+)
+def test_lips_press_where_the_frame_s_own_phone_and_the_next_agree(
+    now: str, later: str, presses: bool
+) -> None:
+    teller = PhoneHead(TOY).eval()
+    heard = torch.zeros(1, TOY.audio_tokens, TOY.audio_width)
+    with torch.no_grad():
+        layer = teller.net[-1]
+        layer.weight.zero_()
+        layer.bias.zero_()
+        for channel, phone in enumerate("mt"):
+            layer.weight[PHONES.index(phone), channel] = 30.0
+        heard[0, -2, "mt".index(now)] = heard[0, -1, "mt".index(later)] = 1.0
+        assert (teller.bilabial(heard).item() > PRESSED_AT) == presses
 
 
 def test_instruments() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from engine.features import MEL_BINS
@@ -40,9 +39,14 @@ class AudioEncoder(nn.Module):
         return tokens
 
 
-PRESSED_AT = 0.55
-"""Lips press together where p, b or m is likelier than this (our choice, docs/experiments.md)."""
+PRESSED_AT = -0.75
+"""Lips press together where the log-odds of p, b and m are beyond this (our choice, docs/experiments.md)."""
+NEXT_SHARE = 0.375
+"""What the token of 40 ms later counts in these odds; the frame's own token is the rest."""
+MOST_ODDS = 11.5
+"""Log-odds of one token count up to this, for and against."""
 BILABIALS = [PHONES.index(name) for name in "pbm"]
+OTHERS = [index for index, name in enumerate(PHONES) if name not in "pbm"]
 READINGS = len(MOUTH_CONTROLS) + 1
 """What `MouthHead` reads: the controls, and the aperture that they leave."""
 
@@ -78,10 +82,13 @@ class PhoneHead(nn.Module):
         return scores
 
     def bilabial(self, audio_emb: Tensor) -> Tensor:
-        """How likely p, b or m is at the frame's time or 40 ms later, as long as a frame stands: [N, 1].
+        """Log-odds that p, b or m is said: [N, 1].
 
-        Tokens are 40 ms apart, and the last but one is the frame's own.
+        Of the frame's time and of 40 ms later, as long as a frame stands: one glimpse of a closure may be a
+        t or n, two seldom are. Tokens are 40 ms apart, and the last but one is the frame's own.
         """
-        chances = torch.softmax(self(audio_emb[:, -2:]), dim=2)
-        likeliest: Tensor = chances[:, :, BILABIALS].sum(dim=2).amax(dim=1, keepdim=True)
-        return likeliest
+        scores = self(audio_emb[:, -2:])
+        odds = scores[:, :, BILABIALS].logsumexp(dim=2) - scores[:, :, OTHERS].logsumexp(dim=2)
+        odds = odds.clamp(-MOST_ODDS, MOST_ODDS)
+        both: Tensor = (1.0 - NEXT_SHARE) * odds[:, :1] + NEXT_SHARE * odds[:, 1:]
+        return both

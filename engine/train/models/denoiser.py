@@ -27,8 +27,8 @@ from engine.train.models.latent_space import LATENT_SHAPE, LatentSpace
 from engine.train.models.layers import ConvBlock, ResBlock
 from engine.types import CONTROL_NAMES, AvatarState
 
-PRESSED_SLOPE = 8.0
-"""How steeply lips press about `PRESSED_AT`: a chance that is a sixteenth more or less is sure."""
+PRESSED_SLOPE = 4.0
+"""How steeply lips press about `PRESSED_AT`: log-odds that are an eighth more or less are sure."""
 
 
 class MotionPrior(nn.Module):
@@ -321,7 +321,7 @@ class Denoiser(nn.Module):
     def readings(self, audio_emb: Tensor) -> Tensor:
         """What the audio encoder's heads read off audio_emb [B, F, K, Da]: [B, F, READINGS + 1].
 
-        Last is how likely p, b or m is.
+        Last are the log-odds of p, b and m.
         """
         tokens = audio_emb.reshape(-1, self.config.audio_tokens, self.config.audio_width)
         read = torch.cat([self.mouth(tokens), self.phones.bilabial(tokens)], dim=1)
@@ -335,8 +335,8 @@ class Denoiser(nn.Module):
         decided by the phones: a mean of pressed and open lips is neither.
         """
         z = self.prior.latents(x0, motion_frames)
-        parts = readings.clamp(0.0, 1.0).split([1, 1, len(MOUTH_CONTROLS) - 2, 1, 1], dim=2)
-        jaw, close, rest, _, bilabial = parts
+        read, bilabial = readings.split([READINGS, 1], dim=2)
+        jaw, close, rest, _ = read.clamp(0.0, 1.0).split([1, 1, len(MOUTH_CONTROLS) - 2, 1], dim=2)
         pressed = ((bilabial - PRESSED_AT) * PRESSED_SLOPE + 0.5).clamp(0.0, 1.0)
         # Of a jaw that is shut anyway the lips are only as close as they are read.
         sure = ((jaw - 0.05) * 10.0).clamp(0.0, 1.0)
