@@ -11,7 +11,6 @@ import torch
 
 from engine.errors import EngineError
 from engine.train import (
-    alignment,
     audio,
     autoencoder,
     diffusion,
@@ -27,7 +26,7 @@ from engine.train.models.config import PRESETS
 from engine.train.trainer import Schedule
 
 STAGES = (
-    "render", "audio", "align", "locator", "encoder", "autoencoder", "reader", "encode", "diffusion",
+    "render", "audio", "locator", "encoder", "autoencoder", "reader", "encode", "diffusion",
     "distill", "evaluate", "save-weights", "load-weights",
 )  # fmt: skip
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -115,8 +114,6 @@ def main(arguments: list[str] | None = None) -> int:
                 _render(args)
             case "audio":
                 audio.train(runs / "corpus", runs / "corpus_held", folder, config, _schedule(args), device)
-            case "align":
-                alignment.align_people(runs, config)
             case "locator":
                 instruments.train_locator(pairs, held, folder, _schedule(args), device)
             case "encoder":

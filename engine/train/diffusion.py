@@ -36,10 +36,10 @@ FIXED_SHARE = 0.3
 """Share of the schedule with the longest clip length only (LLIA: fixed early, then dynamic)."""
 LATENT_WEIGHTS = {
     "jawOpen": 1.0, "mouthClose": 1.0, "mouthStretch": 1.0, "mouthPucker": 1.0, "mouthRollLower": 1.0,
-    "headPitch": 2.0, "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0, "eyeLookX": 1.5, "eyeLookY": 1.5,
+    "headPitch": 2.0, "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0,
 }  # fmt: skip
-"""What the error of a latent number costs, 0.3 for the others: a nod answers what is heard, a listener looks
-at who speaks, and lips that speak are told by the sound anyway (`Denoiser.latents`)."""
+"""What the error of a latent number costs, 0.3 for the others: a nod is an answer to what is heard, and lips
+that speak are told by the sound anyway (`Denoiser.latents`)."""
 LISTENING_SHARE = 0.5
 """Least share of clips that begin in the listening state: performances have 0.14, too few to learn nods."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from functools import cache
 
-from engine.train.data.people import PEOPLE, SOUNDS
 from engine.train.data.recorded import RECORDED
 from engine.train.data.speech import FESTIVAL_ENGLISH
 from tests.require import require_program, skip_for_want_of
@@ -31,20 +30,9 @@ def _missing() -> frozenset[str]:
     return frozenset(festival_answers("\n".join(tests)).split())
 
 
-def require_people() -> None:
-    """Skips (or fails in continuous integration) without the recordings of people."""
-    missing = [person.package for person in PEOPLE.values() if not (SOUNDS / person.folder).is_dir()]
-    if missing:
-        skip_for_want_of(", ".join(missing))
-
-
 def require_voices(*functions: str) -> None:
-    """Skips (or fails in continuous integration) without these voices of festival; no name means all, and
-    whoever else speaks in takes.
-    """
+    """Skips (or fails in continuous integration) without these voices of festival; no name means all."""
     require_program("flite", "festival", "espeak-ng")
-    if not functions:
-        require_people()
     missing = [PACKAGES[function] for function in functions or PACKAGES if function in _missing()]
     if missing:
         skip_for_want_of(", ".join(missing))

@@ -128,7 +128,7 @@ def _arpabet(ipa: str, language: str) -> str:
     table = _BY_LANGUAGE.get(language, _OTHER)
     bare = unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", ipa)))
     known = [table[bare[:length]] for length in (3, 2, 1) if bare[:length] in table]
-    if bare and not known and not bare.startswith("("):  # "(en)": the language changes
+    if bare and not known:
         raise EngineError(
             f"espeak-ng said an unknown phone '{ipa}' (language {language}): add it to the table"
         )

@@ -72,7 +72,8 @@ class _Speaker:
     def next(self) -> Utterance:
         if not self.ready:
             held = [HELD_SENTENCES[i] for i in self.rng.permutation(len(HELD_SENTENCES))]
-            sentences = held if self.held_out else [draw_line(self.voice, self.rng) for _ in range(_BATCH)]
+            language = self.voice.language
+            sentences = held if self.held_out else [draw_line(language, self.rng) for _ in range(_BATCH)]
             self.ready = speak(sentences, self.voice)
         utterance = self.ready.pop(0)
         gain = np.float32(10.0 ** (self.rng.uniform(-4.0, 4.0) / 20.0))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
-from engine.train.data import espeak, people
+from engine.train.data import espeak
 from engine.train.data.recorded import RECORDED, RecordedVoice
 from engine.train.data.sentences import draw_sentence
 from engine.train.data.words import draw_words
@@ -45,18 +45,15 @@ _ESPEAK_ENGLISH = tuple(("espeak", name) for name in espeak.VOICES)
 _ESPEAK_OTHER = tuple(
     ("espeak", name + variant) for name in espeak.OTHER_VOICES.values() for variant in espeak.VARIANTS
 )
-_PEOPLE = tuple(("people", name) for name in people.PEOPLE)
 SHARES = (
-    (0.4, _PEOPLE),
-    (0.12, _DIPHONES_ENGLISH),
-    (0.2, _DIPHONES_OTHER),
-    (0.15, _VOCODED),
-    (0.05, _HIDDEN_MARKOV),
-    (0.04, _ESPEAK_ENGLISH),
-    (0.04, _ESPEAK_OTHER),
+    (0.21, _DIPHONES_ENGLISH),
+    (0.34, _DIPHONES_OTHER),
+    (0.25, _VOCODED),
+    (0.08, _HIDDEN_MARKOV),
+    (0.06, _ESPEAK_ENGLISH),
+    (0.06, _ESPEAK_OTHER),
 )
-"""How often `draw_voice` takes a voice of each group; vocoders blur closures, recordings have real ones, and
-people run words together."""
+"""How often `draw_voice` takes a voice of each group; vocoders blur closures, recordings have real ones."""
 _F0_RANGE_HZ = (65.0, 400.0)
 _ACTIVE_RMS = 0.08
 _WORDS_PER_MINUTE = 170
@@ -89,7 +86,7 @@ class Voice:
     """A speaker: a voice program's voice, changed.
 
     Attributes:
-        program: "flite", "festival", "espeak", or "people" who were recorded.
+        program: "flite", "festival" or "espeak".
         name: the program's name of the voice.
         rate: speaking rate, 1 is natural.
         pitch: factor on the natural pitch.
@@ -109,8 +106,6 @@ class Voice:
     @property
     def language(self) -> str:
         """`en` or a key of `engine.train.data.words.WORDS`."""
-        if self.program == "people":
-            return people.PEOPLE[self.name].language
         if self.program == "festival" and self.name in RECORDED:
             return RECORDED[self.name].language
         if self.program == "espeak":
@@ -149,32 +144,21 @@ def draw_voice(rng: np.random.Generator) -> Voice:
     return voice if rng.random() < 0.125 else warp(voice, rng)
 
 
-def draw_line(voice: Voice, rng: np.random.Generator) -> str:
-    """What a voice says next: a sentence in English, words in random order in other languages.
-
-    People say what they were recorded saying: the line is the recording's name.
-    """
-    if voice.program == "people":
-        lines = list(people.aligned(voice.name))
-        return lines[rng.integers(len(lines))]
-    return draw_sentence(rng) if voice.language == "en" else draw_words(voice.language, rng)
+def draw_line(language: str, rng: np.random.Generator) -> str:
+    """A random sentence of that language: English ones make sense, others are words in random order."""
+    return draw_sentence(rng) if language == "en" else draw_words(language, rng)
 
 
 def speak(sentences: Sequence[str], voice: Voice) -> list[Utterance]:
-    """Says each sentence (people: each recording, by its name).
+    """Says each sentence.
 
     Raises:
-        EngineError: a voice program or recordings are missing, or a program failed.
+        EngineError: a voice program is missing or failed.
     """
     if voice.program == "flite":
         raw = [_flite(sentence, voice) for sentence in sentences]
     elif voice.program == "festival":
         raw = _festival(sentences, voice)
-    elif voice.program == "people":
-        raw = [
-            (people.recorded(voice.name, line), SAMPLE_RATE_HZ, _chain(people.aligned(voice.name)[line]))
-            for line in sentences
-        ]
     else:
         rate = round(_WORDS_PER_MINUTE * voice.rate / voice.tract)
         pitch = round(50 + 35 * np.log2(voice.pitch / voice.tract))
