@@ -23,7 +23,7 @@ class Denoiser:
         session: GraphSession,
         banks: Mapping[str, npt.NDArray[Any]],
         timesteps: Sequence[float],
-        noise_scale: Sequence[float],
+        noise_scale: Sequence[Sequence[float]],
         seed: int,
     ) -> None:
         """Binds the graph to a portrait.
@@ -32,13 +32,13 @@ class Denoiser:
             session: the pack's `denoiser`.
             banks: outputs of `reference` for this portrait.
             timesteps: the manifest's for the number of steps wanted.
-            noise_scale: the manifest's, a factor for every latent number.
+            noise_scale: the manifest's, by state a factor for every latent number.
             seed: noise depends on it and on the frame's index only, never on how frames fell into clips.
         """
         self._session, self._banks = session, dict(banks)
         self._timesteps, self._seed = tuple(timesteps), seed
         self._latent_shape = tuple(int(n) for n in session.spec.outputs["x0"].shape[2:])
-        self._noise_scale: Float = np.array(noise_scale, np.float32).reshape(self._latent_shape)
+        self._noise_scale: Float = np.array(noise_scale, np.float32).reshape(-1, *self._latent_shape)
 
     def condition(self, banks: Mapping[str, npt.NDArray[Any]]) -> None:
         """Conditions the next clip on another reference."""
@@ -52,7 +52,8 @@ class Denoiser:
                 for k in frames
             ]
         )
-        return self._noise_scale * noise[None]
+        scaled: Float = (self._noise_scale[plan.states] * noise)[None]
+        return scaled
 
     def generate(self, plan: ClipPlan, audio_emb: Float, motion_frames: Float) -> Float:
         """Latents of a clip.

@@ -245,7 +245,7 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         onnx.save(build_graph(name), str(root / f"{name}.onnx"))
     manifest: dict[str, Any] = {
         "format": "llia-pack",
-        "format_version": 3,
+        "format_version": 4,
         "preset": "toy",
         "version": "0.1.0",
         "licence": "Apache-2.0",
@@ -256,7 +256,7 @@ def build_toy_pack(root: Path, **changes: Any) -> Path:
         "latent_shape": LATENT,
         "control_mean": [0.0] * CONTROLS,
         "control_std": [1.0] * CONTROLS,
-        "noise_scale": [1.0] * CONTROLS,
+        "noise_scale": [[1.0] * CONTROLS] * 3,
         "audio_tokens": 10,
         "audio_width": 128,
         "clip_lengths": [1, 2, 4, 8],

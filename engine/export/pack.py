@@ -323,7 +323,7 @@ def write_manifest(
         "clip_lengths": list(config.clip_lengths),
         "motion_lags": list(config.motion_lags),
         "sampling_timesteps": SAMPLING_TIMESTEPS,
-        "noise_scale": list(NOISE_SCALE),
+        "noise_scale": [list(scale) for scale in NOISE_SCALE],
         "reanchor_every_frames": None,
         "controls": list(CONTROL_NAMES),
         "framing": FRAMING,

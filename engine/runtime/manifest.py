@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from engine.errors import ModelError
 from engine.features import HOP_SAMPLES, MEL_BINS, WINDOW_FRAMES
-from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ
+from engine.types import CONTROL_NAMES, SAMPLE_RATE_HZ, AvatarState
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 REF_IMAGE_PX = 384
 LOCATOR_PX = 96
 BANK_CONSUMERS = ("denoiser", "decoder", "expression")
@@ -86,7 +86,7 @@ class Manifest:
         patches: by the name of their graph, each laid over those before it.
         motion_lags: which latents of the past are the motion frames: so many frames before the clip.
         sampling_timesteps: timesteps 0..1 by number of steps.
-        noise_scale: temperature of the sampler for every latent number.
+        noise_scale: temperature of the sampler for every latent number, by `AvatarState`.
         reanchor_every_frames: how often the oldest motion frame is replaced by the reference's own
             latent, against drift; None: never.
     """
@@ -103,7 +103,7 @@ class Manifest:
     clip_lengths: tuple[int, ...]
     motion_lags: tuple[int, ...]
     sampling_timesteps: Mapping[int, tuple[float, ...]]
-    noise_scale: tuple[float, ...]
+    noise_scale: tuple[tuple[float, ...], ...]
     reanchor_every_frames: int | None
     framing_eyes: tuple[float, ...]
     framing_mouth: tuple[float, ...]
@@ -228,7 +228,8 @@ def _check_ranges(m: Manifest) -> None:
         "motion_lags": _falling(m.motion_lags) and m.motion_lags[-1:] == (1,),
         "sampling_timesteps": bool(m.sampling_timesteps)
         and all(n == len(t) and t[:1] == (1.0,) for n, t in m.sampling_timesteps.items()),
-        "noise_scale": len(m.noise_scale) == len(CONTROL_NAMES) and min(m.noise_scale) >= 0.0,
+        "noise_scale": len(m.noise_scale) == len(AvatarState)
+        and all(len(scale) == len(CONTROL_NAMES) and min(scale) >= 0.0 for scale in m.noise_scale),
         "reanchor_every_frames": m.reanchor_every_frames is None or m.reanchor_every_frames >= 1,
         "framing": len(m.framing_eyes) == 3 and len(m.framing_mouth) == 2,
         "patches": bool(m.patches)
@@ -285,7 +286,7 @@ def _parse(root: Path, raw: Mapping[str, Any]) -> Manifest:
         clip_lengths=tuple(map(int, raw["clip_lengths"])),
         motion_lags=tuple(map(int, raw["motion_lags"])),
         sampling_timesteps={int(n): tuple(map(float, t)) for n, t in raw["sampling_timesteps"].items()},
-        noise_scale=tuple(map(float, raw["noise_scale"])),
+        noise_scale=tuple(tuple(map(float, scale)) for scale in raw["noise_scale"]),
         reanchor_every_frames=None if reanchor is None else int(reanchor),
         framing_eyes=tuple(map(float, raw["framing"]["eyes"])),
         framing_mouth=tuple(map(float, raw["framing"]["mouth"])),

@@ -62,9 +62,19 @@ NOISE_SCALES = {
     "headYaw": 1.8, "headPitch": 1.5, "headRoll": 2.0, "headShift": 1.8, "breath": 1.5,
     "browInnerUp": 1.3, "browOuterUp": 1.3, "eyeBlinkLeft": 1.15, "eyeBlinkRight": 1.15,
 }  # fmt: skip
-NOISE_SCALE = tuple(NOISE_SCALES.get(n, 1.0) for n in CONTROL_NAMES)
-"""Sampling temperature of the student: few steps leave slow motion too calm and blinks too few (chosen on
-held-out performances, `tests.quality.ablations clips`)."""
+GAZE_SCALES = {AvatarState.SPEAKING: 1.35, AvatarState.LISTENING: 0.65, AvatarState.IDLE: 1.05}
+"""Of both directions of the eyes: few steps do not tell a listener, who looks at whoever speaks, from a
+speaker, who looks away (chosen so that all do as often as in the performances, `tests.quality.life`)."""
+
+
+def _temperature(state: AvatarState) -> tuple[float, ...]:
+    scales = {**NOISE_SCALES, "eyeLookX": GAZE_SCALES[state], "eyeLookY": GAZE_SCALES[state]}
+    return tuple(scales.get(name, 1.0) for name in CONTROL_NAMES)
+
+
+NOISE_SCALE = tuple(_temperature(state) for state in AvatarState)
+"""Sampling temperature of the student by state: few steps leave slow motion too calm and blinks too few
+(chosen on held-out performances, `tests.quality.ablations clips`)."""
 
 
 @dataclass

@@ -36,13 +36,16 @@ AREAS = {"mouth": (geo.MOUTH,), "eyes": geo.EYES}
 HEAD = [CONTROL_NAMES.index(n) for n in ("headYaw", "headPitch", "headRoll", "headShift")]
 BLINK = [CONTROL_NAMES.index(n) for n in ("eyeBlinkLeft", "eyeBlinkRight")]
 PITCH = CONTROL_NAMES.index("headPitch")
-Sampler = Callable[[Callable[[Tensor, float], Tensor], Callable[[int], Tensor]], Tensor]
+Sampler = Callable[[Callable[[Tensor, float], Tensor], Callable[[int], Tensor], Tensor], Tensor]
+"""From a denoiser, noise by step and the states of a clip's frames [1, F] to its innovations."""
 
 
 def ddim(steps: int) -> Sampler:
     """Deterministic sampling of the teacher (Song et al. 2020, arXiv 2010.02502, eta 0)."""
 
-    def sample(denoiser: Callable[[Tensor, float], Tensor], noise: Callable[[int], Tensor]) -> Tensor:
+    def sample(
+        denoiser: Callable[[Tensor, float], Tensor], noise: Callable[[int], Tensor], _: Tensor
+    ) -> Tensor:
         x = noise(0)
         for i in range(steps):
             t, u = 1.0 - i / steps, 1.0 - (i + 1) / steps
@@ -56,9 +59,12 @@ def ddim(steps: int) -> Sampler:
 
 def few_steps(steps: int) -> Sampler:
     """The runtime's loop with the student."""
-    scale = torch.tensor(NOISE_SCALE)[:, None, None]
+    scales = torch.tensor(NOISE_SCALE)
 
-    def sample(denoiser: Callable[[Tensor, float], Tensor], noise: Callable[[int], Tensor]) -> Tensor:
+    def sample(
+        denoiser: Callable[[Tensor, float], Tensor], noise: Callable[[int], Tensor], state: Tensor
+    ) -> Tensor:
+        scale = scales[state][..., None, None]
         return sample_consistency(denoiser, lambda step: scale * noise(step), STUDENT_TIMESTEPS[steps])
 
     return sample
@@ -89,7 +95,7 @@ def stream(
         def noise(_: int, shape: torch.Size = clip.x0.shape) -> Tensor:
             return torch.randn(shape, generator=generator)
 
-        x0 = sampler(denoiser, noise)
+        x0 = sampler(denoiser, noise, clip.state)
         made.append(net.latents(x0, net.readings(clip.audio_emb), clip.state, clip.motion_frames)[0])
         history.store(plan.first_frame, made[-1].numpy())
     return torch.cat(made)

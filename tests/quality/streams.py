@@ -204,7 +204,7 @@ def of_network(trained: Trained, sampler: Sampler) -> Make:
                 made: torch.Tensor = net(x, torch.tensor([timestep]), heard, states, past, bank, ref_latent)
                 return made
 
-            x0 = sampler(denoiser, noise)
+            x0 = sampler(denoiser, noise, states)
             latents: Float = net.latents(x0, net.readings(heard), states, past)[0].numpy()
             return latents
 

@@ -46,7 +46,7 @@ def test_no_folder_and_no_json(tmp_path: Path) -> None:
 
 
 def test_another_format_version(tmp_path: Path) -> None:
-    _refused(build_toy_pack(tmp_path, format_version=1), "format_version is 1", "reads 3")
+    _refused(build_toy_pack(tmp_path, format_version=1), "format_version is 1", "reads 4")
 
 
 def test_altered_graph(tmp_path: Path) -> None:
@@ -116,8 +116,10 @@ def test_an_input_that_nothing_feeds(tmp_path: Path) -> None:
         ("motion_lags", []),
         ("motion_lags", [1, 2]),
         ("motion_lags", [8, 4]),
-        ("noise_scale", [1.0]),
-        ("noise_scale", [-1.0] * 21),
+        ("noise_scale", [1.0] * 21),
+        ("noise_scale", [[1.0]] * 3),
+        ("noise_scale", [[1.0] * 21] * 2),
+        ("noise_scale", [[-1.0] * 21] * 3),
         ("control_std", [0.0] * 21),
         ("latent_shape", [16, 4, 4]),
         ("sampling_timesteps", {}),
