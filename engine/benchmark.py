@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from engine.pipeline import Engine
+from engine.pipeline import AvatarPipeline, Engine
 from engine.runtime.threads import compute_threads
-from engine.types import SAMPLE_RATE_HZ, AudioChunk
+from engine.types import SAMPLE_RATE_HZ, AudioChunk, AvatarState
+
+Float = npt.NDArray[np.float32]
 
 RUNS = 3
-FIRST_FRAME_RUNS = 7
+REACTION_RUNS = 7
 _FIRST_CLIP_SAMPLES = 1320
 """Audio that frame 0 needs: its 80 ms of look-ahead, to the end of the last mel frame."""
 
@@ -59,12 +62,12 @@ def _rss_mb() -> float | None:
     return None
 
 
-def _speech(seconds: float) -> npt.NDArray[np.float32]:
+def _speech(seconds: float) -> Float:
     """Noise in syllables of 4 Hz: what the graphs cost does not depend on what is said."""
     samples = round(seconds * SAMPLE_RATE_HZ)
     noise = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
     loudness = 0.05 * (1.0 - np.cos(np.arange(samples) * (8.0 * np.pi / SAMPLE_RATE_HZ)))
-    speech: npt.NDArray[np.float32] = np.clip(noise * loudness, -1.0, 1.0).astype(np.float32)
+    speech: Float = np.clip(noise * loudness, -1.0, 1.0).astype(np.float32)
     return speech
 
 
@@ -89,6 +92,43 @@ def _first_frame_ms(engine: Engine, size_px: int, steps: int) -> float:
         return (time.perf_counter() - start_s) * 1000.0
 
 
+def _change_state(avatar: AvatarPipeline, speech: Float, _: int) -> None:
+    start = len(speech) - SAMPLE_RATE_HZ // avatar.fps
+    avatar.set_state(AvatarState.LISTENING)
+    avatar.push_audio(AudioChunk(speech[start:], start, "bench"))
+
+
+def _barge_in(avatar: AvatarPipeline, speech: Float, shown: int) -> None:
+    start = shown * SAMPLE_RATE_HZ // avatar.fps
+    avatar.clear(start)
+    avatar.push_audio(AudioChunk(speech[:_FIRST_CLIP_SAMPLES], start, "bench"))
+
+
+def _reaction_ms(
+    engine: Engine, size_px: int, steps: int, act: Callable[[AvatarPipeline, Float, int], None]
+) -> float:
+    """From an act upon a speaking avatar, which brings the next frame's audio, to that frame taken."""
+    shown, step = 8, SAMPLE_RATE_HZ // engine.manifest.fps
+    speech = _speech((_FIRST_CLIP_SAMPLES + shown * step) / SAMPLE_RATE_HZ)
+    with engine.avatar(size_px=size_px, steps=steps, seed=0) as avatar:
+        avatar.push_audio(AudioChunk(speech[: len(speech) - step], 0, "bench"))
+        frames = avatar.frames()
+        for _ in range(shown):
+            next(frames)
+        start_s = time.perf_counter()
+        act(avatar, speech, shown)
+        next(frames)
+        return (time.perf_counter() - start_s) * 1000.0
+
+
+REACTIONS: dict[str, Callable[[Engine, int, int], float]] = {
+    "first_frame_ms": _first_frame_ms,
+    "state_change_ms": partial(_reaction_ms, act=_change_state),
+    "barge_in_ms": partial(_reaction_ms, act=_barge_in),
+}
+"""What is soon to be seen; each is a time of computing alone, since the audio is there at once."""
+
+
 @dataclass(frozen=True)
 class _Variant:
     """What is compared: a pack with so many threads."""
@@ -110,15 +150,16 @@ def _measured(
     variants: Sequence[_Variant], size_px: int, steps: int, seconds: float, tick: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """A row of results for each variant at one size; they take turns."""
-    first_ms: list[list[float]] = [[] for _ in variants]
+    soon_ms: list[dict[str, list[float]]] = [{name: [] for name in REACTIONS} for _ in variants]
     runs: list[list[tuple[float, dict[str, float]]]] = [[] for _ in variants]
     for variant in variants:
         _throughput(variant.engine, size_px, steps, min(1.0, seconds))
         tick(f"{size_px} px: warm-up")
-    for _ in range(FIRST_FRAME_RUNS):
-        for variant, times in zip(variants, first_ms, strict=True):
-            times.append(_first_frame_ms(variant.engine, size_px, steps))
-            tick(f"{size_px} px: first frame")
+    for _ in range(REACTION_RUNS):
+        for variant, times in zip(variants, soon_ms, strict=True):
+            for name, react in REACTIONS.items():
+                times[name].append(react(variant.engine, size_px, steps))
+            tick(f"{size_px} px: first frame, turns")
     for _ in range(RUNS):
         for variant, measured in zip(variants, runs, strict=True):
             measured.append(_throughput(variant.engine, size_px, steps, seconds))
@@ -126,7 +167,7 @@ def _measured(
     fps = [median(rate for rate, _ in measured) for measured in runs]
     by_kind = {(v.pack, v.engine.threads): rate for v, rate in zip(variants, fps, strict=True)}
     rows = []
-    for variant, rate, times, measured in zip(variants, fps, first_ms, runs, strict=True):
+    for variant, rate, times, measured in zip(variants, fps, soon_ms, runs, strict=True):
         engine, pack = variant.engine, variant.pack
         others = [v for v in variants if v.pack != variants[0].pack and pack == variants[0].pack]
         other = by_kind[others[0].pack, engine.threads] if others else None
@@ -143,7 +184,7 @@ def _measured(
                 "fps": round(rate, 1),
                 "against_one_thread": round(rate / by_kind[pack, 1], 2),
                 "against_pack": None if other is None else round(rate / other, 2),
-                "first_frame_ms": round(median(times), 1),
+                **{name: round(median(values), 1) for name, values in times.items()},
                 "stages_ms": {
                     name: round(median(stages[name] for _, stages in measured), 2) for name in measured[0][1]
                 },
@@ -178,15 +219,16 @@ def run(
 
     Returns:
         `{"machine": {...}, "results": [{"preset", "version", "pack", "provider", "size", "steps", "threads",
-        "precision", "fps", "against_one_thread", "against_pack", "first_frame_ms", "stages_ms",
-        "rss_mb"}]}`; the ratios are of frames per second, None where there is nothing to compare with.
+        "precision", "fps", "against_one_thread", "against_pack", "first_frame_ms", "state_change_ms",
+        "barge_in_ms", "stages_ms", "rss_mb"}]}`; the ratios are of frames per second, None where there is
+        nothing to compare with.
 
     Raises:
         EngineError: a pack, the provider or a size is wrong.
     """
     packs = 1 if against is None else 2
     counts = sorted({compute_threads(threads), 1}, reverse=True)
-    steps_in_all = (1 + FIRST_FRAME_RUNS + RUNS) * packs * len(counts) * len(sizes)
+    steps_in_all = (1 + REACTION_RUNS + RUNS) * packs * len(counts) * len(sizes)
     done = 0
 
     def tick(label: str) -> None:

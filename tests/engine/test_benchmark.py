@@ -29,7 +29,8 @@ def test_report_has_the_agreed_shape(toy_pack: Path, tmp_path: Path) -> None:
         assert (result["preset"], result["precision"]) == ("toy", "fp32")
         assert (result["against_one_thread"] == 1.0) or result["threads"] == 2
         assert (result["against_pack"] is None) == (result["pack"] == str(tmp_path))
-        assert result["fps"] > 0 and result["first_frame_ms"] > 0
+        assert result["fps"] > 0
+        assert min(result[name] for name in benchmark.REACTIONS) > 0
         assert set(result["stages_ms"]) == {"features", "audio_encoder", "denoise", "decode"}
     done = [part for _, part in told]
     assert done == sorted(done) and done[-1] == 1.0

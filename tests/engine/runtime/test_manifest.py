@@ -116,7 +116,6 @@ def test_an_input_that_nothing_feeds(tmp_path: Path) -> None:
         ("motion_lags", []),
         ("motion_lags", [1, 2]),
         ("motion_lags", [8, 4]),
-        ("noise_scale", [1.0] * 21),
         ("noise_scale", [[1.0]] * 3),
         ("noise_scale", [[1.0] * 21] * 2),
         ("noise_scale", [[-1.0] * 21] * 3),
@@ -144,7 +143,14 @@ def test_missing_key(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("graphs", []), ("audio", 5), ("fps", "fast"), ("reanchor_every_frames", "often")]
+    ("key", "value"),
+    [
+        ("graphs", []),
+        ("audio", 5),
+        ("fps", "fast"),
+        ("reanchor_every_frames", "often"),
+        ("noise_scale", [1.0] * 21),
+    ],
 )
 def test_wrong_type(tmp_path: Path, key: str, value: Any) -> None:
     _refused(build_toy_pack(tmp_path, **{key: value}), "manifest.json")
