@@ -2,8 +2,8 @@
 
 Blinks, head, brows and gaze while speaking, listening and idle; how many of the other party's phrases the
 listener answers with a nod; the motion when the state changes beside that elsewhere; how unlike two runs are;
-and lips on what is no voice. People blink about 17 times a minute at 26
-in conversation (Bentivoglio et al. 1997, Movement Disorders 12, 1028).
+and lips on what is no voice. People blink about 17 times a minute at rest, 26 in conversation (Bentivoglio et
+al. 1997, Movement Disorders 12, 1028).
 """
 
 from __future__ import annotations
@@ -70,6 +70,16 @@ def nods(pitch_deg: Float) -> list[int]:
     return events(pitch_deg - calm[: len(pitch_deg)], 1.5, 0.3)
 
 
+def blinks(controls: Float) -> list[int]:
+    """Frames at which both lids fall."""
+    return events(controls[:, LIDS].mean(axis=1), 0.6, 0.35)
+
+
+def head_deg(controls: Float) -> Float:
+    """Yaw, pitch and roll [n, 3] in degrees."""
+    return controls[:, HEAD] * np.array(list(HEAD_RANGE_DEG.values()), np.float32)
+
+
 def phrase_ends(samples: Float) -> list[int]:
     """Frames at which a pause of `PAUSE_S` or more begins after speech."""
     step = SAMPLE_RATE_HZ // FPS
@@ -96,11 +106,11 @@ def voice(seconds: float) -> Float:
 def portrait_of(controls: Float) -> dict[str, float]:
     """The figures of one state."""
     minutes = len(controls) / FPS / 60.0
-    degrees = controls[:, HEAD] * np.array(list(HEAD_RANGE_DEG.values()), np.float32)
+    degrees = head_deg(controls)
     change = np.abs(np.diff(controls, axis=0)).max(axis=1)
     away = np.hypot(*controls[:, GAZE].T)
     figures = {
-        "blinks per minute": len(events(controls[:, LIDS].mean(axis=1), 0.6, 0.35)) / minutes,
+        "blinks per minute": len(blinks(controls)) / minutes,
         "nods per minute": len(nods(degrees[:, 1])) / minutes,
         "looks at the viewer": float(np.mean(away < AT_VIEWER)),
         "glances away per minute": len(events(away, AT_VIEWER, 0.8 * AT_VIEWER)) / minutes,
@@ -152,9 +162,8 @@ def measure(engine: Engine, seconds: float) -> tuple[dict[str, object], list[str
         controls = controls_of(perform(engine, samples, state=state, seed=1))
         figures = portrait_of(controls)
         if state == AvatarState.LISTENING:
-            pitch_deg = controls[:, HEAD[1]] * list(HEAD_RANGE_DEG.values())[1]
             ends = [end for end in phrase_ends(samples) if end < len(controls)]
-            shares = answered(pitch_deg, ends)
+            shares = answered(head_deg(controls)[:, 1], ends)
             result["phrase ends, share a nod follows, share of all moments"] = [
                 len(ends),
                 *(round(s, 2) for s in shares),

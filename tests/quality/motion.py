@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tests.quality.life import FPS, LIDS, events
+from tests.quality.life import FPS, blinks
 
 Float = npt.NDArray[np.float32]
 Runs = Sequence[Float]
@@ -26,7 +26,7 @@ def jitter(runs: Runs, which: list[int]) -> float:
 def blinks_per_min(runs: Runs) -> float:
     """How often the lids fall in a minute, as `tests.quality.life` counts it."""
     frames = sum(map(len, runs))
-    return sum(len(events(run[:, LIDS].mean(axis=1), 0.6, 0.35)) for run in runs) * 60.0 * FPS / frames
+    return sum(len(blinks(run)) for run in runs) * 60.0 * FPS / frames
 
 
 def power(runs: Runs, which: list[int]) -> npt.NDArray[np.float64]:
